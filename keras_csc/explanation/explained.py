@@ -55,6 +55,7 @@ class StageExplanation:
         below: `StageExplanation` of the stage below, `None` of the first.
         scale, shift: `(channels,)`, of the normalisation of the codes below:
             `x = scale · parts + shift`.
+        names: dict of str by atom, as `model.name_atom` gave them.
         drawn: the same stage with the codes `ẑ` that the decoder draws with in
             the place of the codes that were found.
     """
@@ -71,7 +72,13 @@ class StageExplanation:
     below: "StageExplanation"
     scale: np.ndarray
     shift: np.ndarray
+    names: dict
     drawn: "StageExplanation" = None
+
+    def label(self, atom):
+        """`atom 17`, and after a comma its name, if it has one."""
+        name = self.names.get(atom)
+        return f"atom {atom}, {name}" if name else f"atom {atom}"
 
     @property
     def zeros(self):

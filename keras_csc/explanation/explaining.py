@@ -82,6 +82,11 @@ def explain(
             below=below,
             scale=scale,
             shift=shift,
+            names={
+                atom: name
+                for (stage, atom), name in model.atom_names.items()
+                if stage == number + 1
+            },
         )
         also = dataclasses.replace(below, codes=_array(drawn[number])[0])
         stages.append(dataclasses.replace(below, drawn=also))

@@ -70,7 +70,7 @@ def stage_panel(seen, number):
     shares = stage.shares[chosen]
     tiles = zip(*map(_small, atom_tiles(stage, chosen)))
     atoms = [
-        (f"Atom {atom}", share / shares[0], share, each)
+        (stage.label(atom).capitalize(), share / shares[0], share, each)
         for atom, share, each in zip(chosen, shares, tiles)
     ]
     drawn = [
@@ -94,7 +94,8 @@ def place_panel(seen, row, column):
         chosen = np.argsort(-shares, kind="stable")
         chosen = chosen[: min(AT_PLACE, np.count_nonzero(shares))]
         tiles = _small(looks(stage, chosen)) if len(chosen) else []
-        atoms = zip(chosen, shares[chosen], stage.codes[place][chosen], tiles)
+        names = map(stage.label, chosen)
+        atoms = zip(names, shares[chosen], stage.codes[place][chosen], tiles)
         stages.append((place, np.count_nonzero(shares), list(atoms)))
     return filled("place", stages)
 
@@ -133,7 +134,7 @@ def atom_toggles(stage, image):
     chosen = strongest(stage, image)
     tiles = _small(atom_tiles(stage, chosen)[0]) if chosen else []
     buttons = [
-        (atom, tile, f"{atom} {share:.0%}", f"atom {atom}", True)
+        (atom, tile, f"{atom} {share:.0%}", stage.label(atom), True)
         for atom, tile, share in zip(chosen, tiles, stage.shares[chosen])
     ]
     return filled("toggles", buttons)

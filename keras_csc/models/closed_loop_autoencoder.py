@@ -11,7 +11,9 @@ from keras_csc.models import presets
 from keras_csc.models import tiles
 from keras_csc.models.closed_loop_training import ClosedLoopTraining
 from keras_csc.validation import check_float32
+from keras_csc.validation import check_integer
 from keras_csc.validation import not_quantized
+from keras_csc.validation import shown
 
 
 @keras.saving.register_keras_serializable(package="keras_csc")
@@ -56,6 +58,9 @@ class ClosedLoopAutoencoder(Generating, ClosedLoopTraining, keras.Model):
         density: `FeatureDensity` of the features, or `None`; `fit_density`
             makes one, which `sample` and `embed` need.
 
+    Attributes:
+        atom_names: dict of str by `(stage, atom)`; see `name_atom`.
+
     Call arguments:
         images: tensor `(batch, height, width, channels)`, floats in [-1, 1],
             or uint8 in 0..255, which are scaled to that.
@@ -88,6 +93,7 @@ class ClosedLoopAutoencoder(Generating, ClosedLoopTraining, keras.Model):
         self.encoder = encoder
         self.decoder = decoder
         self.density = density
+        self.atom_names = {}
         self.decoder_optimizer = self.memory = None
         self.psnr = keras.metrics.MeanMetricWrapper(
             peak_signal_to_noise_ratio, name="psnr"
@@ -212,6 +218,34 @@ class ClosedLoopAutoencoder(Generating, ClosedLoopTraining, keras.Model):
         image = self._images(tf.convert_to_tensor(image)[None])
         return explain(self, image, *arguments, **named)
 
+    def name_atom(self, stage, atom, name):
+        """Names an atom, for `explain` and the pages of the model.
+
+        Names are saved with the model. Those of a preset are in `config.json`.
+
+        Args:
+            stage: int, 1 of the stage next to the image.
+            atom: int, its number in the dictionary, from 0 on.
+            name: str; an empty one removes the name.
+
+        Raises:
+            ValueError: if there is no such atom, or for a name that is no text.
+
+        Example:
+
+        >>> model.name_atom(2, 17, "a sleeve")
+        >>> model.explain(images[0]).stages[1].label(17)
+        'atom 17, a sleeve'
+        """
+        filters = self.encoder.filters
+        check_integer(1, len(filters), stage=stage)
+        check_integer(0, filters[stage - 1] - 1, atom=atom)
+        if not isinstance(name, str):
+            raise ValueError(f"`name` must be a text. Received: {shown(name)}")
+        self.atom_names[int(stage), int(atom)] = name
+        if not name:
+            del self.atom_names[stage, atom]
+
     def export(self, filepath, format="tf_saved_model", **kwargs):
         """As Keras's, of `reconstruct`; also for ONNX, LiteRT and OpenVINO.
 
@@ -255,6 +289,11 @@ class ClosedLoopAutoencoder(Generating, ClosedLoopTraining, keras.Model):
         if self.memory is not None:
             self.memory.load_own_variables(store)
 
+    def listed_names(self):
+        """Names of atoms as JSON can hold them: `[stage, atom, name]`, ..."""
+        named = sorted(self.atom_names.items())
+        return [[*place, name] for place, name in named]
+
     def get_config(self):
         """What the model is made of; a density is part of its weights."""
         decoder = keras.saving.serialize_keras_object(self.decoder)
@@ -262,6 +301,7 @@ class ClosedLoopAutoencoder(Generating, ClosedLoopTraining, keras.Model):
             "name": self.name,
             "encoder": decoder["config"].pop("encoder"),
             "decoder": decoder,
+            "atom_names": self.listed_names(),
             "dtype": keras.saving.serialize_keras_object(self.dtype_policy),
         }
 
@@ -272,7 +312,10 @@ class ClosedLoopAutoencoder(Generating, ClosedLoopTraining, keras.Model):
         inner = {**decoder["config"], "encoder": encoder}
         decoder = made({**decoder, "config": inner})
         policy = made(config["dtype"])
-        return cls(encoder, decoder, name=config["name"], dtype=policy)
+        model = cls(encoder, decoder, name=config["name"], dtype=policy)
+        for entry in config["atom_names"]:
+            model.name_atom(*entry)
+        return model
 
     @classmethod
     def from_preset(cls, preset, load_weights=True, **overrides):
@@ -294,7 +337,8 @@ class ClosedLoopAutoencoder(Generating, ClosedLoopTraining, keras.Model):
             **overrides: arguments of the preset to replace: `image_shape`,
                 `network` (`"csc"` or `"conv"`), `filters`, `feature_dim`,
                 `sparsity`, `iterations`, ... The density of the
-                features is loaded only if all are the preset's own.
+                features and the names of atoms are loaded only if all are the
+                preset's own.
 
         Raises:
             ValueError: for an unknown preset or argument, or a folder that

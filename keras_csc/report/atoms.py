@@ -46,6 +46,7 @@ def atom_cards(model, found):
                 "atom": int(atom),
                 "stage": stage + 1,
                 "use": use,
+                "name": model.atom_names.get((stage + 1, atom)),
                 "look": looks[atom],
                 **(_used(found, stage, atom, side, number) if use else {}),
             }

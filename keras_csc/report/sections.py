@@ -88,7 +88,9 @@ def explained(model, found):
         shares = stage.shares[chosen]
         parts["growing"] = {
             "sums": [growing(each.image, each.stages[0]) for each in active],
-            "strongest": zip(chosen, shares, *atom_tiles(stage, chosen)),
+            "strongest": zip(
+                map(stage.label, chosen), shares, *atom_tiles(stage, chosen)
+            ),
             "curve": [
                 [f"{value:.4g}" for value in point.values()]
                 for point in code_curve(

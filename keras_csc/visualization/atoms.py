@@ -228,7 +228,7 @@ def drawn_rows(stage, maximum):
         tiles = code_shades(np.concatenate([found, drawn, drawn - found], -1))
         for number, atom in enumerate(chosen):
             of_atom = tiles[number :: len(chosen)]
-            yield f"atom {atom}", stage.drawn_error(atom), of_atom
+            yield stage.label(atom), stage.drawn_error(atom), of_atom
 
 
 def atom_tiles(stage, chosen):

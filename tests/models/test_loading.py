@@ -173,6 +173,9 @@ REFUSED = {
             ("network", ["csc"], "`network` must be one of"),
             ("sparsity", {"0": 1}, "`sparsity` must be"),
             ("feature_dim", 10**400, "`feature_dim` must be"),
+            ("atom_names", [[1, 10**9, "x"]], "atom_names: `atom` must be"),
+            ("atom_names", [[1, 0, ["x"]]], "atom_names: `name` must be"),
+            ("atom_names", 5, "atom_names: "),
             ("code", "import os", r"no entries \['code'\]"),
             ("tied", True, r"no entries \['tied'\].* train the model again"),
             # More than the file can hold, or any machine.

@@ -85,6 +85,26 @@ def test_a_preset_folder_comes_back_bit_by_bit(entries, tmp_path):
     assert presets.model_config(loaded).items() >= entries.items()
 
 
+def test_names_of_atoms_stay_with_their_atoms(tmp_path):
+    model = small_autoencoder()
+    for stage, atom, name in ((2, 3, "é"), (1, np.int64(0), "b"), (1, 1, "c")):
+        model.name_atom(stage, atom, name)
+    model.name_atom(1, 1, "")
+    folder, file = tmp_path / "preset", tmp_path / "model.keras"
+    model.save_to_preset(folder)
+    model.save(file)
+    for again in (load(folder), keras.models.load_model(file)):
+        assert again.atom_names == {(1, 0): "b", (2, 3): "é"}
+    labels = [
+        stage.label(3) for stage in again.explain(small_batch()[0][0]).stages
+    ]
+    assert labels == ["atom 3", "atom 3, é"]
+    assert not load(folder, sparsity=0.5).atom_names
+    for stage, atom in ((0, 0), (3, 0), (1, -1), (2, 10**9)):
+        with pytest.raises(ValueError, match="must be"):
+            model.name_atom(stage, atom, "x")
+
+
 def test_layout_is_that_of_keras_hub(tmp_path):
     model = small_autoencoder(nonnegative=True)
     model.save_to_preset(tmp_path / "preset")

@@ -62,6 +62,7 @@ def labelled(tmp_path_factory):
     labels = np.arange(45) % 3
     labels[::9] = -1
     model.fit_density(images, labels)
+    model.name_atom(1, 0, "seam <i>")
     path = report.write_report(
         tmp_path_factory.mktemp("labelled") / "page.html",
         model,
@@ -114,6 +115,7 @@ def test_texts_are_texts(page):
     assert not page.all("i") and not page.all("u")
     assert page.all("h1")[0][2] == "name <i>"
     assert NAMES[0] in page.section("samples")
+    assert "Stage 1, atom 0: seam <i>" in page.section("atoms")
     assert "train <b>" in page.section("about")
     assert not page.all("script")
     (policy,) = [
@@ -181,11 +183,13 @@ def test_every_atom_has_a_card_the_strongest_first(labelled, page):
     found = report.survey(*labelled[:3], NAMES)
     for stage, start in zip(found.stages, (0, 3)):
         part = cards[start : start + len(stage.density)]
-        numbers = [int(card[0]) for card in part]
+        numbers = [int(card.pop(0)) for card in part]
         assert sorted(numbers) == list(range(len(part)))
         assert np.all(np.diff(stage.shares[numbers]) <= 0)
         expected = map(html.percent, stage.density[numbers])
-        assert [card[1] for card in part] == list(expected)
+        # After a name of two words, if there is one.
+        words = [card[2 if card[0] == "seam" else 0] for card in part]
+        assert words == list(expected)
 
 
 # === Other models ===

@@ -117,8 +117,11 @@ def load(model_class, preset, load_weights=True, dtype=None, **overrides):
     if hubs.is_uri(preset):
         path = hubs.download(preset, [folders.WEIGHTS_FILE])
         found = found._replace(folder=path)
-    folders.load_weights(model, found, entries)
     own = completed(found.entries)
-    if not all(np.array_equal(own[key], overrides[key]) for key in overrides):
+    same = all(np.array_equal(own[key], overrides[key]) for key in overrides)
+    if same:
+        folders.name_atoms(model, found)
+    folders.load_weights(model, found, entries)
+    if not same:
         model.density = None
     return model

@@ -1,7 +1,8 @@
 """Folders that hold an autoencoder: the layout of KerasHub's presets.
 
 `config.json` is a serialized Keras object, whose `config` is the architecture
-and, if the model has one, the configuration of its density of features.
+and, if the model has them, the configuration of its density of features and
+the names of its atoms.
 `metadata.json` says which versions saved it, when, how many weights there are,
 and the SHA-256 of the two other files. `model.weights.h5` holds the weights.
 A `README.md` may stand beside them.
@@ -35,7 +36,7 @@ MOST_BYTES = 2**32  # of weights, four times as many as an encoder may have
 OVERHEAD = 16 * 1024  # bytes of HDF5 for a weight, at most
 
 DIGESTS = "sha256"
-DENSITY = "density"
+DENSITY, ATOM_NAMES = "density", "atom_names"
 NAME = "registered_name"
 AUTOENCODER = "keras_csc>ClosedLoopAutoencoder"
 CLASS = {
@@ -45,11 +46,12 @@ CLASS = {
 }
 
 # What the JSON of a folder says: the entries of the architecture, the
-# configuration of the density, which may be `None`, and the metadata.
+# configuration of the density, which may be `None`, the names of atoms, and the
+# metadata.
 Preset = collections.namedtuple(
     "Preset",
-    ["folder", "entries", "density", "metadata"],
-    defaults=(None, {}),
+    ["folder", "entries", "density", "atom_names", "metadata"],
+    defaults=(None, (), {}),
 )
 
 
@@ -70,7 +72,10 @@ def read(folder):
         )
     actual = hashlib.sha256(content).hexdigest()
     _check_digest(folder / CONFIG_FILE, metadata, actual)
-    return Preset(folder, entries, entries.pop(DENSITY, None), metadata)
+    density = entries.pop(DENSITY, None)
+    return Preset(
+        folder, entries, density, entries.pop(ATOM_NAMES, ()), metadata
+    )
 
 
 def _read_json(path):
@@ -155,6 +160,16 @@ def load_weights(model, preset, config):
             )
 
 
+def name_atoms(model, preset):
+    """Gives a model the names of a `Preset`; a `ValueError` for others."""
+    try:
+        for stage, atom, name in preset.atom_names:
+            model.name_atom(stage, atom, name)
+    except (TypeError, ValueError) as error:
+        path = preset.folder / CONFIG_FILE
+        raise _misfit(path, f"{ATOM_NAMES}: {error}") from error
+
+
 def _misfit(path, reason):
     return ValueError(
         f"{str(path)!r} is damaged, or does not fit the architecture: {reason}."
@@ -178,6 +193,8 @@ def save(model, folder, about=None, card=None):
     config = model_config(model)
     if model.density is not None:
         config[DENSITY] = model.density.get_config()
+    if model.atom_names:
+        config[ATOM_NAMES] = model.listed_names()
     with new_folder(folder) as new:
         _write_weights(new / WEIGHTS_FILE, model)
         _write_json(new / CONFIG_FILE, {**CLASS, "config": config})
