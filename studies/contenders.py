@@ -40,8 +40,7 @@ class Contender(typing.NamedTuple):
         title: what it is called in tables.
         kind: key of `baselines.MAKERS` or of `MAKERS`.
         conditional: bool, whether it is asked for classes.
-        flags: tuple of flags of `training/train.py`, after those of the set's
-            flag file.
+        flags: tuple of flags of `training/train.py`, after the set's flag file.
         ending: of the name of that flag file.
     """
 
@@ -127,8 +126,8 @@ class StepTimes(keras.callbacks.Callback):
     """Knows when the steps of a training ended.
 
     Args:
-        clock: function that returns seconds. By default they are those of the
-            core that this process took: what else runs does not count.
+        clock: function that returns seconds. By default it counts the
+            seconds of the core that this process took, and no other work.
     """
 
     def __init__(self, clock=time.process_time):

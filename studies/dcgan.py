@@ -1,7 +1,7 @@
 """A DCGAN, which samples are compared with, in plain Keras.
 
-Images are in [-1, 1]; the widths are those of a preset's networks: stages of
-stride 2 with `filters` channels, from the image upwards.
+Images are in [-1, 1]. The widths are a preset's: stages of stride 2 with
+`filters` channels, from the image upwards.
 """
 
 import keras

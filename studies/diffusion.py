@@ -156,9 +156,9 @@ def denoiser(
         dtype: policy.
 
     Reference:
-        Ho et al., 2020, appendix B, of which it is a smaller form: two
-        convolutions a block, attention and dropout are left out, and the
-        largest size is half of the image's.
+        Ho et al., 2020, appendix B. This is a smaller form: a block has two
+        convolutions, without attention and dropout, and the largest size is
+        half of the image's.
     """
 
     def block(signal):

@@ -147,7 +147,7 @@ def principal_components(train, size, numbers):
 
 
 def cosine_transform(train, size, numbers):
-    """Blocks by DCT coefficients: those of largest variance, in Y, Cb, Cr."""
+    """Blocks by their DCT coefficients of largest variance, in Y, Cb, Cr."""
     luma = np.array([0.299, 0.587, 0.114])
     colours = np.stack([luma, ([0, 0, 1] - luma), ([1, 0, 0] - luma)])
     colours /= np.linalg.norm(colours, axis=1, keepdims=True)

@@ -157,7 +157,7 @@ VAE = "convolutional VAE"
 RECIPE_BATCH = 64
 SETS = ("fashion_mnist", "cifar10")
 SEEDS = (0, 1, 2)
-# Other sets, of whose images every model of a set is asked: in its colours.
+# Other sets, whose images every model of a set regenerates, in its colours.
 UNSEEN = {
     "fashion_mnist": ("digits",),
     "cifar10": ("digits", "fashion_mnist", "photographs", "imagenet2012"),
@@ -183,7 +183,7 @@ class Contender(typing.NamedTuple):
 
     Args:
         kind: key of `baselines.MAKERS`.
-        flags: tuple of flags, after those of the set's flag file.
+        flags: tuple of flags, after the set's flag file.
     """
 
     kind: str
@@ -417,7 +417,7 @@ def study(name):
 def runs(names=None):
     """The runs of studies, each once, in the order of work.
 
-    Of the same ones that which comes first says what is measured besides.
+    The first of equal runs says what is measured besides.
     """
     made = {}
     for name in names or STUDIES:
@@ -432,7 +432,7 @@ def place(row):
 
 
 def former(rows):
-    """Those of flag files or rates that have changed since."""
+    """Rows of flag files or rates that have changed since."""
     keys = {run.key for run in runs()}
     return [row for row in rows if row["key"] not in keys]
 

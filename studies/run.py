@@ -96,7 +96,7 @@ def own_code():
 
 
 def collect(folder, table=TABLE):
-    """Writes the table: the rows of the plan, those that there are.
+    """Writes the table: the rows of the plan that there are.
 
     A row has the name that its run has in the plan. Where flag files or rates
     have changed since, the former rows of a run stay, with their own keys,

@@ -170,7 +170,7 @@ def save_jpeg(path, picture, most=PICTURE_BYTES):
 
 
 INTRODUCTION = """\
-# Samples, beside those of other generators
+# Samples, beside other generators
 
 The contenders of a set train for equal time on one core, with networks of the
 same widths. Each is timed first, and then makes as many steps as the minutes
@@ -212,7 +212,7 @@ WORK = (
 
 
 def page(rows):
-    """Text of docs/samples.md, which names those that were not run.
+    """Text of docs/samples.md, which names the contenders that were not run.
 
     Args:
         rows: list of the rows of the table.

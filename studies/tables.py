@@ -10,7 +10,7 @@ def rows_of(path):
 
 
 def put(path, rows, keys, order=None):
-    """Writes rows into a file, in place of those that are the same there.
+    """Writes rows into a file, in place of the same rows there.
 
     Args:
         path: of the file.

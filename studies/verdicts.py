@@ -183,8 +183,8 @@ def _best_rates(table):
 def _ahead(table, data, figure, one, other, seeds):
     """Difference of two means, and whether it is above two standard errors.
 
-    For one that is not above 0, or without `seeds`, because the claim has
-    failed already, no second seed is asked for.
+    No second seed is asked for if the difference is not above 0, or without
+    `seeds`, because the claim has failed already.
     """
     difference = table.mean(data, one, figure) - table.mean(data, other, figure)
     if not (difference > 0 and seeds):
@@ -315,7 +315,7 @@ CLAIMS = [
         _pixel_loss,
     ),
     Claim(
-        "Features carry the classes where those of others do not.",
+        "Features carry the classes better than the features of others.",
         "5-NN of the part for the classes is at least 0.03 above that of the "
         "pixel loss and of the VAE, on both sets.",
         _structure,
