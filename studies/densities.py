@@ -6,7 +6,8 @@
 prints, as JSON, the mean `log p` of test features by the most directions of a
 Gaussian; accuracies of five nearest neighbours, of the features and of as many
 principal components of pixels; and for every other data set the area under the
-ROC curve (AUROC) by which its test images are told from the data set's: by `log p`, by the error of reconstruction, and by that of the components. A
+ROC curve (AUROC) by which its test images are told from the data set's: by
+`log p`, by the error of reconstruction, and by the error of the components. A
 grey model sees colour images in grey (luma of Rec. ITU-R BT.601).
 """
 
