@@ -342,7 +342,7 @@ RATES_STEPS = 300
 
 
 # At which the first seed has most regenerations of the image's class.
-BEST_RATES = {}
+BEST_RATES = {"sparse coding": (2e-3, 4), "convolutions": (1e-3, 16)}
 RATES_SEEDS = (1, 2, 3, 4)
 
 

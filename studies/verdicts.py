@@ -167,8 +167,6 @@ def _rates(table):
 
 
 def _best_rates(table):
-    if not plan.BEST_RATES:
-        raise KeyError("seeds at the best rates")
     ours, conv = (
         plan.at_rates(player, *best) for player, best in plan.BEST_RATES.items()
     )
