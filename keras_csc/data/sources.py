@@ -125,14 +125,11 @@ class Source:
         if seed is None or not self.random_crop:
             return tf.data.Dataset.zip((keys,))
         first = tf.cast(epoch, tf.int64) * self.size + tf.cast(skip, tf.int64)
-        return keys.enumerate(first).map(
-            traced(
-                lambda position, key: (
-                    key,
-                    stateless_seed(seed, CROP, position),
-                )
-            )
-        )
+
+        def with_crop_seed(position, key):
+            return key, stateless_seed(seed, CROP, position)
+
+        return keys.enumerate(first).map(traced(with_crop_seed))
 
     def ordered_keys(self, seed, epoch, skip):
         """The keys alone; here the indices of the examples."""
