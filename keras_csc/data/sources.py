@@ -8,10 +8,14 @@ from keras_csc.terminal import Progress
 from keras_csc.validation import AdvisedError
 from keras_csc.validation import plain
 
+# What TensorFlow raises of a file: the last is of a failing disk.
 READ_ERRORS = (
     tf.errors.DataLossError,
+    tf.errors.FailedPreconditionError,
     tf.errors.InvalidArgumentError,
     tf.errors.NotFoundError,
+    tf.errors.PermissionDeniedError,
+    tf.errors.UnknownError,
 )
 
 
