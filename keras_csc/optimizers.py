@@ -113,9 +113,8 @@ class DictionaryMuon(keras.optimizers.Muon):
         return ops.matmul(x, factor)
 
     def get_config(self):
-        config = keras.optimizers.Optimizer.get_config(self)
         return {
-            **config,
+            **keras.optimizers.Optimizer.get_config(self),
             "momentum": self.momentum,
             "adam_lr_ratio": self.adam_lr_ratio,
             "beta_1": self.adam_beta_1,

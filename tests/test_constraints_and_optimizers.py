@@ -82,9 +82,8 @@ def test_atoms_that_have_moved_far_do_not_become_one():
     assert np.min(values) > 0.5 and np.max(values) < 2
 
 
-def drawn(shape, seed=0):
-    values = np.random.default_rng(seed).normal(size=shape)
-    return values.astype("float32")
+def drawn(shape, seed):
+    return draw(shape, seed).astype("float32")
 
 
 def step_of(optimizer, gradients, shape):

@@ -95,9 +95,10 @@ class TrainingCheckpoint(keras.callbacks.Callback):
     A checkpoint is a folder `FOLDER/step-00001000` with the weights and the
     state of the optimizers, step counts included. It is written under a
     temporary name and renamed: it is complete or absent. TensorFlow's format
-    has checksums, so that damage is found. The newest three stay. `restore`
-    goes back to the newest one that can be read and is finite; what it passed
-    over is renamed to `damaged-step-...` before the next is saved. A model that
+    has checksums, so that damage is found. Those of the latest three steps
+    stay, and the one that was just written. `restore` goes back to the newest
+    one that can be read and is finite; what it passed over is renamed to
+    `damaged-step-...` before the next is saved. A model that
     is not finite is never saved.
 
     Args:
@@ -204,7 +205,8 @@ class TrainingCheckpoint(keras.callbacks.Callback):
             set_aside(path)
         self.write_folder(path)
         for old in found(self.folder)[:-KEPT]:
-            remove(old)
+            if old != path:  # beside those of later steps of another run
+                remove(old)
 
     def write_folder(self, path):
         """Writes a checkpoint to a new folder, complete or not at all."""

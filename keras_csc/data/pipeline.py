@@ -7,6 +7,7 @@ from keras_csc.data import images as image_ops
 from keras_csc.data.crops import CropSource
 from keras_csc.data.embedded import open_digits
 from keras_csc.data.embedded import open_photographs
+from keras_csc.data.folders import SPLITS
 from keras_csc.data.folders import open_folder
 from keras_csc.data.sources import FLIP
 from keras_csc.data.sources import SHIFT
@@ -21,7 +22,6 @@ from keras_csc.validation import check_choice
 from keras_csc.validation import check_integers
 from keras_csc.validation import check_number
 
-SPLITS = ("train", "validation", "test")
 LOADING_BATCH = 256
 
 

@@ -8,10 +8,14 @@ from keras_csc.terminal import Progress
 from keras_csc.validation import AdvisedError
 from keras_csc.validation import plain
 
+# What TensorFlow raises of a file: the last is of a failing disk.
 READ_ERRORS = (
     tf.errors.DataLossError,
+    tf.errors.FailedPreconditionError,
     tf.errors.InvalidArgumentError,
     tf.errors.NotFoundError,
+    tf.errors.PermissionDeniedError,
+    tf.errors.UnknownError,
 )
 
 
@@ -125,14 +129,11 @@ class Source:
         if seed is None or not self.random_crop:
             return tf.data.Dataset.zip((keys,))
         first = tf.cast(epoch, tf.int64) * self.size + tf.cast(skip, tf.int64)
-        return keys.enumerate(first).map(
-            traced(
-                lambda position, key: (
-                    key,
-                    stateless_seed(seed, CROP, position),
-                )
-            )
-        )
+
+        def with_crop_seed(position, key):
+            return key, stateless_seed(seed, CROP, position)
+
+        return keys.enumerate(first).map(traced(with_crop_seed))
 
     def ordered_keys(self, seed, epoch, skip):
         """The keys alone; here the indices of the examples."""

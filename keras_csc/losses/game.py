@@ -79,7 +79,7 @@ class Loop:
         return self._of_views
 
     def sums(self, moments):
-        """A dict of moments, summed over the replicas, with the memory."""
+        """Moments, summed over the replicas; a dict of them with the memory."""
         moments = replica_sum(moments)
         return self._remember(moments) if self._remember else moments
 

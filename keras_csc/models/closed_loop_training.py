@@ -231,10 +231,8 @@ class ClosedLoopTraining:
 
     def _step(self, gradients, number=0):
         """Takes a step of one of the `optimizers`."""
-        optimizer, variables = (
-            self.optimizers[number],
-            self.moved_variables[number],
-        )
+        optimizer = self.optimizers[number]
+        variables = self.moved_variables[number]
         optimizer.apply(gradients, variables)
         if not variables:  # all frozen, which Keras does not count
             optimizer.variables[0].assign_add(1)

@@ -134,7 +134,7 @@ class Decoder(StagedDecoder):
             if codes:
                 signal = self.draw(number + 1, codes[0])
             else:
-                signal = self._draw_head(features, self.feature_gain)
+                signal = self._draw_head(features)
             codes.insert(0, self._codes(number, signal, gain, moments))
         return codes
 
@@ -142,9 +142,9 @@ class Decoder(StagedDecoder):
         """Numbers of the encoder's stages, from the features down."""
         return reversed(range(len(self.decoding_layers)))
 
-    def _draw_head(self, features, gain):
-        signal = self.as_map(features)
-        return self.head_layer(gain * at_least_float32(signal))
+    def _draw_head(self, features):
+        signal = at_least_float32(self.as_map(features))
+        return self.head_layer(self.feature_gain * signal)
 
     def _codes(self, number, signal, gain, moments):
         """`ẑ` of a stage, of what the stage above draws."""
@@ -186,7 +186,7 @@ class Decoder(StagedDecoder):
         heads = at_least_float32(encoder.head(handed_up[-1]))
         norms = ops.sqrt(ops.sum(ops.square(heads), -1))
         self.feature_gain.assign(ops.mean(norms))
-        signal = self._draw_head(output.features, self.feature_gain)
+        signal = self._draw_head(output.features)
         for number, gain in zip(self._stages(), self.stage_gains):
             gain.assign(self._gain(handed_up[number], signal))
             signal = self.draw(

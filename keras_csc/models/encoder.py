@@ -127,6 +127,7 @@ class Encoder(StagedEncoder):
         self.tight_frame = tight_frame
         self.lapped = lapped
         last = len(self.filters)
+        constraint = "tight_frame" if tight_frame else "unit_atoms"
         stages = zip(
             self.filters,
             self.kernel_sizes,
@@ -143,7 +144,7 @@ class Encoder(StagedEncoder):
                 zeros=share,
                 nonnegative=nonnegative,
                 iterations=iterations,
-                kernel_constraint=self._constraint(),
+                kernel_constraint=constraint,
                 dtype=self.dtype_policy,
                 name=f"stage_{number}",
             )
@@ -166,7 +167,7 @@ class Encoder(StagedEncoder):
             data_format="channels_last",
             use_bias=False,
             kernel_initializer=_orthonormal,
-            kernel_constraint=self._constraint(),
+            kernel_constraint=constraints.get(constraint),
             dtype=self.dtype_policy,
             name="head",
         )
@@ -184,11 +185,6 @@ class Encoder(StagedEncoder):
         if self.zeros is None or not self.built:
             return self._sparsity
         return [layer.sparsity for layer in self.coding_layers]
-
-    def _constraint(self):
-        return constraints.get(
-            "tight_frame" if self.tight_frame else "unit_atoms"
-        )
 
     def code(self, number, signal, sparsity=None):
         """Codes of a stage for its input, before they are normalised."""

@@ -141,9 +141,10 @@ def _initialize_stage(encoder, number, signal, offset, random, progress):
     both_signs = atoms == 2 * numbers and getattr(encoder, "nonnegative", False)
 
     def components(signal):
+        """Principal components of patches, of falling variance."""
         stride = encoder.stage_strides[number]
         patches = _some_patches(signal, shape[0], stride, random)
-        found = _principal_components(patches)
+        found = np.linalg.eigh(np.cov(patches.T, dtype="float32"))[1][:, ::-1]
         return found.reshape(shape[0], shape[1], signal.shape[-1], -1)
 
     if atoms <= numbers or both_signs:
@@ -233,11 +234,6 @@ def _initialize_moments(decoder, features):
 def _assign_moments(normalization, signal):
     normalization.moving_mean.assign(signal.mean((0, 1, 2)))
     normalization.moving_variance.assign(signal.var((0, 1, 2)))
-
-
-def _principal_components(patches):
-    """Orthonormal columns, of falling variance."""
-    return np.linalg.eigh(np.cov(patches.T, dtype="float32"))[1][:, ::-1]
 
 
 def _some_patches(signal, size, stride, random):

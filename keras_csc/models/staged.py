@@ -1,7 +1,7 @@
 """What encoders and decoders have in common: stages, and their shapes."""
 
-import collections
 import math
+import typing
 
 import keras
 from keras import ops
@@ -20,22 +20,24 @@ from keras_csc.ops.tensors import to_sphere
 from keras_csc.validation import not_quantized
 from keras_csc.validation import shown
 
-EncoderOutput = collections.namedtuple(
-    "EncoderOutput",
-    ["features", "codes", "moments", "inputs"],
-    defaults=(None,),
-)
-EncoderOutput.__doc__ = """Features, and what came before them.
 
-Fields:
-    features: tensor `(batch, feature_dim)` or, of an encoder of maps,
-        `(batch, map_height, map_width, feature_dim)`; float32 vectors of unit
-        norm.
-    codes: list of tensors, the sparse codes of every stage.
-    moments: list of `(mean, variance)`, the batch statistics that normalised
-        every stage; of `None` in inference.
-    inputs: list of tensors, what every stage and the head were given.
-"""
+class EncoderOutput(typing.NamedTuple):
+    """Features, and what came before them.
+
+    Fields:
+        features: tensor `(batch, feature_dim)` or, of an encoder of maps,
+            `(batch, map_height, map_width, feature_dim)`; float32 vectors of
+            unit norm.
+        codes: list of tensors, the sparse codes of every stage.
+        moments: list of `(mean, variance)`, the batch statistics that
+            normalised every stage; of `None` in inference.
+        inputs: list of tensors, what every stage and the head were given.
+    """
+
+    features: typing.Any
+    codes: list
+    moments: list
+    inputs: list | None = None
 
 
 class Player(keras.Model):

@@ -67,16 +67,18 @@ class Tiles:
         """
         images = np.asarray(images)
         shape = self.autoencoder.encoder.accepted_shape
+        inputs.check_shape("images", images.shape, shape)
         # A corner of them: all as floats would be four times the memory.
         inputs.as_images(images[:, :LEAST_SIZE, :LEAST_SIZE], shape)
+        inputs.in_range(inputs.extremes(images), inputs.MOST)
         height, width = (-(-n // self.stride) for n in images.shape[1:3])
         dim = self.autoencoder.encoder.feature_dim
         features = np.empty((len(images), height, width, dim), "float32")
         border = encoder_border(self.autoencoder.encoder)
         for number, part, wider, within in self._tiles(features, border):
             seen = images[_index(number, wider, self.stride)]
-            seen = inputs.in_range(inputs.as_images(seen, shape), inputs.MOST)
-            inner = self._encode(tf.cast(seen, tf.float32))
+            seen = tf.cast(inputs.as_images(seen, shape), tf.float32)
+            inner = self._encode(seen)
             features[_index(number, part)] = inner[_index(0, within)]
         return features
 
@@ -91,7 +93,7 @@ class Tiles:
             float32 array `(batch, height, width, channels)`.
         """
         decoder = self.autoencoder.decoder
-        inputs.as_features(features, decoder.features_shape)
+        inputs.finite(inputs.as_features(features, decoder.features_shape))
         features = np.asarray(features, "float32")
         stride = self.stride
         height, width = (stride * n for n in features.shape[1:3])

@@ -74,11 +74,8 @@ def inspected(model, x, y=None, classes=None, limit=UNIT):
     elif hasattr(x, "__array__"):
         array = np.asarray(x)
         one = array[:1] if array.ndim == 4 else array
-        images, labels = batch((one, y), shape)
-        if array.dtype != "uint8":  # the largest pixels, without a copy of all
-            axes = (1, 2, 3)
-            images = np.maximum(array.max(axes), -array.min(axes))
-        looked_at(images, labels)
+        _, labels = batch((one, y), shape)
+        looked_at(inputs.extremes(array), labels)
     return x
 
 

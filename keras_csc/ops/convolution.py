@@ -1,6 +1,7 @@
 """The two convolution operators of sparse coding, adjoints, and their norm."""
 
 import math
+import numbers
 
 from keras import ops
 
@@ -176,7 +177,9 @@ def check_code_size(shape, kernel_shape, image_shape, strides, padding):
     """
     batch, *size = image_shape[:3]
     sizes = [
-        analysis_size(n, k, strides, padding) if isinstance(n, int) else None
+        analysis_size(n, k, strides, padding)
+        if isinstance(n, numbers.Integral)
+        else None
         for n, k in zip(size, kernel_shape[:2])
     ]
     expected = (batch, *sizes, kernel_shape[-1])

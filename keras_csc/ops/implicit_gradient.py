@@ -94,9 +94,6 @@ def conjugate_residuals(operator, right, iterations):
     goal = _precision(right) ** 2 * _squared_norm(image)
     product = _products(right, image)
 
-    def proceed(_solution, _residual, _direction, _image, _product, active):
-        return ops.any(active)
-
     def advance(solution, residual, direction, image, product, active):
         square = _squared_norm(image)
         active = ops.logical_and(active, square > 0)
@@ -114,7 +111,7 @@ def conjugate_residuals(operator, right, iterations):
         return solution, residual, direction, image, product, active
 
     return ops.while_loop(
-        proceed,
+        lambda *state: ops.any(state[-1]),
         advance,
         (ops.zeros_like(right), right, right, image, product, product > 0),
         maximum_iterations=iterations,

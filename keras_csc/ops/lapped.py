@@ -26,6 +26,9 @@ def prefilter(images, block):
     Returns:
         Tensor `P x` of the same shape and energy.
 
+    Raises:
+        ValueError: for images of other sizes, or an odd block.
+
     References:
         Malvar & Staelin, The LOT: transform coding without blocking effects,
         IEEE TASSP 1989; Tran, Liang & Tu, Lapped transform via time-domain
@@ -35,7 +38,7 @@ def prefilter(images, block):
 
 
 def postfilter(signal, block):
-    """Undoes `prefilter`: `Pᵀ s`, of the same shape."""
+    """Undoes `prefilter`: `Pᵀ s`, of the same shape; errors as of that."""
     return _along_both_axes(signal, _across_a_border(block).T, block)
 
 
@@ -52,6 +55,11 @@ def _across_a_border(block):
 
 
 def _along_both_axes(images, matrix, block):
+    if any(n is not None and n % block for n in images.shape[1:3]) or block % 2:
+        raise ValueError(
+            "Images must be of whole blocks, whose side is even. "
+            f"Received: {tuple(images.shape)}, of blocks of {block}"
+        )
     matrix = ops.convert_to_tensor(matrix, images.dtype)
     batch, height, width, channels = ops.shape(images)
     half = block // 2

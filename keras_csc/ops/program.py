@@ -1,6 +1,6 @@
 """The convex program of sparse coding: its value, and how far it can fall."""
 
-import collections
+import typing
 
 import keras
 from keras import ops
@@ -12,11 +12,7 @@ from keras_csc.ops.tensors import at_least_float32
 AXES = (1, 2, 3)
 
 
-class Measurement(
-    collections.namedtuple(
-        "Measurement", ["mask", "blur"], defaults=(None, None)
-    )
-):
+class Measurement(typing.NamedTuple):
     """The linear operator `B = M H` of a mask `M` and a blur `H`.
 
     `(H x)[b, i, j, c] = Σ_{u, v} k[u, v] · x[b, i + r - u, j + t - v, c]`,
@@ -31,7 +27,8 @@ class Measurement(
         blur: tensor `k` of two odd sizes, or `None` for none.
     """
 
-    __slots__ = ()
+    mask: typing.Any = None
+    blur: typing.Any = None
 
     def forward(self, images):
         """`M H x` of images `(batch, height, width, channels)`."""
@@ -66,20 +63,7 @@ def _correlation(images, kernel):
     return ops.transpose(planes, (0, 2, 3, 1))
 
 
-class SparseCodingProgram(
-    collections.namedtuple(
-        "SparseCodingProgram",
-        [
-            "images",
-            "kernel",
-            "sparsity",
-            "nonnegative",
-            "strides",
-            "padding",
-        ],
-        defaults=(False, 1, "same"),
-    )
-):
+class SparseCodingProgram(typing.NamedTuple):
     """Minimise `P(z) = λ‖z‖₁ + ½‖x - A z‖₂²`, for every example.
 
     Optionally over `z ≥ 0`.
@@ -94,7 +78,12 @@ class SparseCodingProgram(
         padding: `"same"` or `"valid"`.
     """
 
-    __slots__ = ()
+    images: typing.Any
+    kernel: typing.Any
+    sparsity: typing.Any
+    nonnegative: bool = False
+    strides: int = 1
+    padding: str = "same"
 
     def analysis(self, residual):
         """`Aᵀ` of what is of the kind of the program's images.

@@ -48,14 +48,19 @@ def sparse_code(
         Codes `(batch, code_height, code_width, filters)`.
 
     Raises:
-        ValueError: for fewer iterations, or images with other channels than
-            the atoms.
+        ValueError: for fewer iterations, images with other channels than the
+            atoms, or a `prox` with `nonnegative`.
 
     Reference:
         Beck & Teboulle, A fast iterative shrinkage-thresholding algorithm,
         SIAM J. Imaging Sciences 2009, section 4.
     """
     check_integer(1, iterations=iterations)
+    if prox and nonnegative:
+        raise ValueError(
+            "`prox` goes with nonnegative=False: it says itself which codes "
+            "there may be."
+        )
     kernel = ops.convert_to_tensor(kernel)
     step_size = ops.stop_gradient(as_dtype_of(step_size, images))
     threshold = step_size * as_dtype_of(sparsity, images)

@@ -32,7 +32,7 @@ def as_dtype_of(value, tensor):
 
 
 def on_tensorflow(name, otherwise):
-    """The function of that name in `ops.tensorflow`; or another's backend."""
+    """`ops.tensorflow`'s function of that name; elsewhere `otherwise`."""
     if keras.backend.backend() != "tensorflow":
         return otherwise
     from keras_csc.ops import tensorflow

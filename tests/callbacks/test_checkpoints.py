@@ -30,6 +30,14 @@ def test_what_is_passed_over_twice_is_set_aside_once(tmp_path, model):
     assert names(tmp_path) == expected
 
 
+def test_a_new_checkpoint_stays_beside_those_of_later_steps(tmp_path, model):
+    checkpoint = TrainingCheckpoint(tmp_path)
+    checkpoint.set_model(model)
+    for step in (10, 20, 30, 40, 5):
+        checkpoint.save(step)
+    assert checkpoint.steps() == [5, 20, 30, 40]
+
+
 @pytest.mark.parametrize(
     "first, at_once, expected",
     [

@@ -161,7 +161,15 @@ def test_files_that_are_left_out_are_said(filled, monkeypatch, capsys):
         open_folder(filled)
 
 
-@pytest.mark.parametrize("change", [os.remove, lambda p: open(p, "w").close()])
+def replace_by_a_folder(path):
+    os.remove(path)
+    os.mkdir(path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [os.remove, lambda path: open(path, "w").close(), replace_by_a_folder],
+)
 def test_an_image_that_changes_after_it_was_listed_is_named(filled, change):
     source = open_folder(filled)
     change(source.locate(0))

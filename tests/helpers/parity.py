@@ -60,22 +60,24 @@ def global_batches(game, dtype, batch=BATCH):
     return images, labels
 
 
+def shards(strategy, array, at=None):
+    """Consecutive parts of a batch, one for every replica.
+
+    Args:
+        strategy: which replicas.
+        array: the batch.
+        at: list of indices that it is divided at; by default equally.
+    """
+    parts = np.split(array, at or strategy.num_replicas_in_sync)
+    return strategy.experimental_distribute_values_from_function(
+        lambda context: tf.constant(parts[context.replica_id_in_sync_group])
+    )
+
+
 def train(game, dtype, strategy, batch=BATCH):
     """Weights after steps on the same global batches."""
     with strategy.scope():
         model = make(game, dtype)
-    images, labels = global_batches(game, dtype, batch)
-
-    def share(step):
-        def part(array):
-            size = batch // strategy.num_replicas_in_sync
-            return strategy.experimental_distribute_values_from_function(
-                lambda context: tf.constant(
-                    array[size * context.replica_id_in_sync_group :][:size]
-                )
-            )
-
-        return part(images[step]), part(labels[step])
 
     @tf.function(autograph=False)
     def train_step(data):
@@ -84,7 +86,7 @@ def train(game, dtype, strategy, batch=BATCH):
     # Optimising the graph takes longer than these steps.
     optimizer = tf.config.optimizer
     optimizer.set_experimental_options({"disable_meta_optimizer": True})
-    for step in range(STEPS):
-        train_step(share(step))
+    for data in zip(*global_batches(game, dtype, batch)):
+        train_step(tuple(shards(strategy, array) for array in data))
     optimizer.set_experimental_options({"disable_meta_optimizer": False})
     return all_weights(model)

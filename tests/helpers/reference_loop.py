@@ -46,9 +46,9 @@ def small_batch(seed=0, n=8, dtype="float32"):
     return images, np.arange(n, dtype="int32") % CLASSES
 
 
-def spread_weights(model, seed=0):
+def spread_weights(model):
     """Draws weights that make every term and gradient of order one."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     for network in (model.encoder, model.decoder):
         for variable in network.trainable_variables:
             if variable.name.endswith(("gamma", "gain")):
@@ -280,13 +280,7 @@ class ReferenceLoop:
         value = objective(features, again, labels, game)
         if isinstance(game, TranscriptionGame):
             return value + game.consistency * consistency(features, again)
-        multistage = np.average(
-            [
-                np.mean((h_hat - h) ** 2) / np.mean(np.var(h, axis=(0, 1, 2)))
-                for h, h_hat in zip(codes, codes_again)
-            ],
-            weights=[0.25**number for number in range(len(codes))],
-        )
+        multistage = references.multistage(codes, codes_again)
         return game.rate * value + game.multistage * multistage
 
 
@@ -383,5 +377,5 @@ def relative_difference(weights, others):
     )
 
 
-def sgd(rate=0.05):
-    return keras.optimizers.SGD(rate, momentum=0.5)
+def sgd():
+    return keras.optimizers.SGD(0.05, momentum=0.5)

@@ -156,6 +156,16 @@ def transcription_objective(features, others, labels=None, epsilon=0.5):
     )
 
 
+def multistage(codes, others):
+    """Relative distance of codes; a stage weighs 1/4 of the one below."""
+    distances = [
+        np.mean((b - a) ** 2) / np.mean(np.var(a, axis=(0, 1, 2)))
+        for a, b in zip(codes, others)
+    ]
+    weights = [0.25**number for number in range(len(codes))]
+    return np.average(distances, weights=weights)
+
+
 def directional_derivative(function, point, direction, step=1e-6):
     """Central difference of a scalar function."""
     return (

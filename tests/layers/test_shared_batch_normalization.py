@@ -4,6 +4,7 @@ import pytest
 import tensorflow as tf
 
 from keras_csc.layers import SharedBatchNormalization
+from tests.helpers.parity import shards
 
 
 def batch(seed=0, shape=(6, 4, 5, 3), dtype="float32"):
@@ -117,12 +118,8 @@ def test_statistics_are_those_of_the_global_batch(mirrored):
         layer = SharedBatchNormalization(epsilon=1e-9)
         layer.build((None, 3))
         layer.moving_mean.assign([999.9, 1000.0, 1000.1])
-    shards = strategy.experimental_distribute_values_from_function(
-        lambda context: tf.constant(
-            inputs[100 * context.replica_id_in_sync_group :][:100]
-        )
-    )
-    parts = strategy.run(layer, (shards,), {"training": True})
+    data = (shards(strategy, inputs),)
+    parts = strategy.run(layer, data, {"training": True})
     result = np.concatenate(strategy.experimental_local_results(parts))
     exact = inputs.astype("float64")
     expected = (exact - exact.mean(0)) / exact.std(0)

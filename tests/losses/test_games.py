@@ -65,16 +65,6 @@ def unit(rows):
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
-def multistage_distance(real, other, decay=0.25):
-    return np.average(
-        [
-            np.mean((h_hat - h) ** 2) / np.mean(np.var(h, axis=(0, 1, 2)))
-            for h, h_hat in zip(real.codes, other.codes)
-        ],
-        weights=[decay**number for number in range(len(real.codes))],
-    )
-
-
 @pytest.mark.parametrize(
     "game, arguments", [(TranscriptionGame, PUBLISHED), (RecipeGame, OURS)]
 )
@@ -180,7 +170,7 @@ def test_losses_of_the_recipe_are_the_weighted_sums():
         "class_rate_reduction": references.rate_reduction(part, labels, 2.0),
         "view_coding_rate": references.coding_rate(np.concatenate(parts), 0.25),
         "view_distance": np.mean(np.sum((parts[0] - parts[1]) ** 2, -1)),
-        "multistage": multistage_distance(real, other),
+        "multistage": references.multistage(real.codes, other.codes),
         "residual": 2.0 + 25.0 / 50,
     }
     assert list(terms) == game.term_names == list(expected)
@@ -248,14 +238,14 @@ def terms_of(game, z, z_hat, labels, remember):
     return game.losses(Loop(*sides, labels, remember))[2]
 
 
-def weighted_rate(parts, momentum, epsilon=0.5):
+def weighted_rate(parts, momentum):
     """Coding rate of all rows, those of `k` batches ago weighing `m^k`."""
     weights = [momentum**age for age in range(len(parts))][::-1]
     rows = np.concatenate([np.sqrt(w) * z for w, z in zip(weights, parts)])
     count = sum(w * len(z) for w, z in zip(weights, parts))
     if not count:
         return 0.0
-    moment = rows.T @ rows * rows.shape[1] / (count * epsilon)
+    moment = rows.T @ rows * rows.shape[1] / (count * 0.5)
     return 0.5 * np.linalg.slogdet(np.eye(len(moment)) + moment)[1]
 
 

@@ -14,6 +14,7 @@ from keras_csc.losses import RecipeGame
 from keras_csc.losses import TranscriptionGame
 from keras_csc.replicas import num_replicas
 from keras_csc.replicas import replica_sum
+from tests.helpers.parity import shards
 from tests.helpers.reference_loop import CLASSES
 from tests.helpers.reference_loop import all_weights
 from tests.helpers.reference_loop import relative_difference
@@ -37,20 +38,6 @@ def make(game, dtype="float32", alternating=False, **overrides):
         game,
     )
     return model
-
-
-def shards(strategy, array, at=None):
-    """Consecutive parts of a batch, one for every replica.
-
-    Args:
-        strategy: which replicas.
-        array: the batch.
-        at: list of indices that it is divided at; by default equally.
-    """
-    parts = np.split(array, at or strategy.num_replicas_in_sync)
-    return strategy.experimental_distribute_values_from_function(
-        lambda context: tf.constant(parts[context.replica_id_in_sync_group])
-    )
 
 
 def train(game, dtype, strategy=None, at=None, **overrides):

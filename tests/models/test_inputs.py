@@ -121,7 +121,7 @@ def test_sparsities_that_make_no_sense_are_refused(model, sparsity, message):
 
 def test_sparsities_of_every_kind(model):
     expected = model.denoise(images(), 0.2)
-    for sparsity in (tf.constant(0.2), [0.2], np.full(4, 0.2)):
+    for sparsity in (tf.constant(0.2), [0.2], np.full(4, 0.2), [[0.2]] * 4):
         found = model.denoise(images(), sparsity)
         np.testing.assert_allclose(found, expected, atol=1e-6)
 

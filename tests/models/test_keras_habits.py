@@ -96,14 +96,12 @@ def test_weights_of_images_are_refused():
         lambda: model.fit(weighted(images, weights)),
         lambda: model.evaluate(weighted(images, weights)),
         lambda: model.train_on_batch(images, labels, sample_weight=weights),
+        lambda: model.fit(images, validation_data=(images, labels, weights)),
     ):
         with pytest.raises(
             ValueError, match="leave `sample_weight` and `class"
         ):
             call()
-    data = (images, labels, weights)
-    with pytest.raises(ValueError, match="leave `sample_weight` and `class"):
-        model.fit(images, validation_data=data, verbose=0)
 
 
 def test_keras_stops_on_nan():

@@ -143,3 +143,16 @@ def test_wrong_tiles_are_named(csc):
         Tiles(small_autoencoder())
     with pytest.raises(ValueError, match="8×8 pixels"):
         Tiles(csc).encode(draw(5, 20))
+
+
+def test_tiles_name_what_is_wrong_as_of_the_whole(csc):
+    tiles, images = Tiles(csc, 8), draw(20, 9, batch=3)
+    with pytest.raises(ValueError, match=r"Received: \(20, 9, 1\)"):
+        tiles.encode(images[0])
+    features = tiles.encode(images)
+    for values in (images, features):
+        values[1, 2, 0, 0] = values[2, 0, 0, 0] = np.nan
+    with pytest.raises(ValueError, match=r"^`images` must .* Row \[1, 2\]$"):
+        tiles.encode(images)
+    with pytest.raises(ValueError, match=r"^`features` must .* Row \[1, 2\]$"):
+        tiles.decode(features)

@@ -1,9 +1,9 @@
 """Alternating steps, against a plain loop as in the parents' code."""
 
 import keras
-import numpy as np
 import tensorflow as tf
 
+from keras_csc import ops
 from keras_csc.losses import TranscriptionGame
 from tests.helpers.reference_loop import CLASSES
 from tests.helpers.reference_loop import all_weights
@@ -14,30 +14,13 @@ from tests.helpers.reference_loop import small_batch
 from tests.helpers.reference_loop import spread_weights
 
 
-def log_det_rate(z):
-    n, d = z.shape
-    gram = tf.matmul(z, z, transpose_a=True)
-    identity = tf.eye(d, dtype=z.dtype)
-    return 0.5 * tf.linalg.logdet(identity + d / (n * 0.5) * gram)
-
-
-def log_det_distance(z, z_hat):
-    """`ΔR(Z, Ẑ)` as in the parents' code."""
-    both = log_det_rate(tf.concat([z, z_hat], 0))
-    return both - 0.5 * (log_det_rate(z) + log_det_rate(z_hat))
-
-
-def log_det_objective(z, z_hat, labels):
-    """`T` of the Multi game as in the parents' code, in float64."""
-    z, z_hat = tf.cast(z, "float64"), tf.cast(z_hat, "float64")
-    objective = log_det_rate(z) + log_det_rate(z_hat)
-    for label in np.unique(labels):
-        mask = labels == label
-        real, again = tf.boolean_mask(z, mask), tf.boolean_mask(z_hat, mask)
-        rates = log_det_rate(real) + log_det_rate(again)
-        objective -= np.mean(mask) * rates
-        objective += log_det_distance(real, again)
-    return objective
+def objective(z, z_hat, labels):
+    """`T` of the Multi game, class by class as in the parents' code."""
+    value = sum(ops.rate_reduction(x, labels, CLASSES) for x in (z, z_hat))
+    for label in range(CLASSES):
+        rows = (tf.boolean_mask(x, labels == label) for x in (z, z_hat))
+        value += ops.rate_distance(*rows)
+    return value
 
 
 def encoder_turn(model, images, labels):
@@ -48,7 +31,7 @@ def encoder_turn(model, images, labels):
         again = model.encoder.activations(
             tf.stop_gradient(regenerated), training=True
         )
-        loss = -log_det_objective(real.features, again.features, labels)
+        loss = -objective(real.features, again.features, labels)
     gradients = tape.gradient(loss, model.encoder.trainable_variables)
     model.encoder.update_statistics(real)
     return gradients
@@ -57,13 +40,8 @@ def encoder_turn(model, images, labels):
 def inner_turn(model, images, labels):
     """The parents' inner step: ascend `ΔR(Z | y)`."""
     with tf.GradientTape() as tape:
-        z = tf.cast(model.encoder(images, training=True), "float64")
-        reduction = log_det_rate(z)
-        for label in np.unique(labels):
-            mask = labels == label
-            part = log_det_rate(tf.boolean_mask(z, mask))
-            reduction -= np.mean(mask) * part
-        loss = -reduction
+        z = model.encoder(images, training=True)
+        loss = -ops.rate_reduction(z, labels, CLASSES)
     return tape.gradient(loss, model.encoder.trainable_variables)
 
 
@@ -77,7 +55,7 @@ def decoder_turn(model, images, labels):
         real = measuring.activations(images, training=True)
         regenerated = model._decode(real.features, True, moments=real.moments)
         again = measuring.activations(regenerated, training=True)
-        loss = log_det_objective(real.features, again.features, labels)
+        loss = objective(real.features, again.features, labels)
     gradients = tape.gradient(loss, drawing_variables(model))
     model.encoder.update_statistics(real)
     return gradients

@@ -65,6 +65,7 @@ def test_the_table_in_the_docs_is_that_of_the_presets():
         {"sparsity": 0.125, "iterations": 3, "output": "tanh"},
         {"nonnegative": True, "rectified": True, "strides": [4, 1]},
         {"network": "conv"},
+        {"feature_dim": np.int64(3), "sparsity": np.float32(0.125)},
     ],
     ids=str,
 )

@@ -6,6 +6,7 @@ from scipy.ndimage import map_coordinates
 from keras_csc.losses import RecipeGame
 from keras_csc.models import views as views_module
 from keras_csc.models.views import random_views
+from tests.helpers.parity import shards
 from tests.helpers.reference_loop import small_autoencoder
 from tests.helpers.reference_loop import small_batch
 
@@ -94,9 +95,7 @@ def test_a_game_of_views_trains_compiled_by_xla():
 def test_replicas_make_the_views_that_one_device_makes(mirrored):
     images = draw(6)
     strategy = mirrored(2)
-    shards = strategy.experimental_distribute_values_from_function(
-        lambda context: images[3 * context.replica_id_in_sync_group :][:3]
-    )
-    views = strategy.run(lambda part: random_views(part, 7), (shards,))
+    data = (shards(strategy, images),)
+    views = strategy.run(lambda part: random_views(part, 7), data)
     views = tf.concat(strategy.experimental_local_results(views), 0)
     np.testing.assert_allclose(views, random_views(images, 7), atol=1e-6)

@@ -139,9 +139,16 @@ def test_operators_take_images_of_unknown_size(strides, padding):
 
 @pytest.mark.parametrize(
     "size, strides, padding",
-    [((20, 20), 1, "same"), ((16, 15), 2, "same"), ((17, 17), 2, "valid")],
+    [
+        ((20, 20), 1, "same"),
+        ((16, 15), 2, "same"),
+        ((17, 17), 2, "valid"),
+        (np.array([20, 20]), 1, "same"),
+    ],
 )
-def test_images_that_have_other_codes_are_refused(size, strides, padding):
+def test_images_that_have_other_codes_are_refused(
+    backend, size, strides, padding
+):
     codes, kernel = np.zeros((1, 7, 7, 4)), np.zeros((3, 3, 2, 4))
     with pytest.raises(ValueError, match="must have the shape"):
         ops.synthesis(codes, kernel, size, strides, padding)

@@ -20,6 +20,17 @@ def test_filters_are_orthonormal_and_leave_constants(block, shape):
     np.testing.assert_allclose(ops.prefilter(constant, block), constant)
 
 
+@pytest.mark.parametrize(
+    "block, size", [(4, (8, 10)), (4, (6, 8)), (3, (6, 6))]
+)
+def test_images_of_other_than_whole_blocks_are_refused(block, size):
+    """Else pixels of two rows, or of two images, would be mixed."""
+    images = np.zeros((2, *size, 1))
+    for function in (ops.prefilter, ops.postfilter):
+        with pytest.raises(ValueError, match=f"whole blocks.*{block}"):
+            function(images, block)
+
+
 def test_blocks_of_cosines_become_the_lapped_orthogonal_transform():
     """Its coding gain for an AR(1) process of .95 is the published 9.2 dB."""
     count, block = 12, 8

@@ -121,6 +121,11 @@ def test_black_images_have_a_gradient_where_there_is_no_sparsity():
     )
 
 
+def test_a_prox_says_itself_which_codes_there_may_be():
+    with pytest.raises(ValueError, match="`prox` goes with nonnegative=False"):
+        ops.sparse_code(*problem()[:2], 0.1, 0.1, True, prox=lambda v, t: v)
+
+
 @pytest.mark.parametrize("size, kernel_size, strides", [(6, 3, 1), (16, 4, 2)])
 def test_half_precision_gradients_approach_the_exact_ones(
     size, kernel_size, strides

@@ -215,7 +215,9 @@ def save(model, folder, about=None, card=None):
 
 
 def _write_json(path, entries):
-    path.write_text(json.dumps(entries, indent=2) + "\n")
+    # Numbers may be NumPy's.
+    text = json.dumps(entries, indent=2, default=np.generic.item)
+    path.write_text(text + "\n")
 
 
 def _write_weights(path, model):
