@@ -16,9 +16,7 @@ from keras_csc.export.card import card_of
 from keras_csc.models import ClosedLoopAutoencoder
 
 
-def evaluate(
-    path, replaced, *, checkpoint=False, metrics=None, split="test", **how
-):
+def evaluate(path, replaced, *, checkpoint=False, split="test", **how):
     """Evaluates the model of a run's folder.
 
     A file of the figures of more images or metrics of the same model stays,
@@ -27,8 +25,8 @@ def evaluate(
     Args:
         path: the folder.
         replaced: dict of options of the run to replace, as `data_dir`.
-        checkpoint, metrics, split: as the flags.
-        **how: `classifier`, `inception_weights`, as the flags.
+        checkpoint, split: as the flags.
+        **how: `metrics`, `classifier`, `inception_weights`, as the flags.
 
     Returns:
         Dict of the figures, and under `"file"` where they were written.
@@ -37,19 +35,16 @@ def evaluate(
         recorded = workdir.options()
         options = train_options.replaced(recorded, **replaced)
         train_options.check_images(options.dataset, replaced.get("data_dir"))
-        names = options.metrics if metrics is None else metrics
         if checkpoint:
             model = last_checkpoint(workdir, options)
         else:
             model = building.trained_model(workdir.path)
         splits = building.Splits(options, model)
-        building.check_metrics(names, splits, model)
         return results.evaluate(
             model,
             options,
             workdir,
             splits,
-            names,
             split=split,
             name=own_name(options, recorded, split, checkpoint),
             keep=True,
@@ -58,7 +53,7 @@ def evaluate(
         )
 
 
-def evaluate_preset(preset, path, given, *, metrics=None, split="test", **how):
+def evaluate_preset(preset, path, given, *, split="test", **how):
     """Evaluates a trained preset, which needs no run.
 
     Images are prepared as in the training that the preset's card tells of.
@@ -68,7 +63,7 @@ def evaluate_preset(preset, path, given, *, metrics=None, split="test", **how):
         path: folder that is written to. It is made if it is not there, is no
             run's, and holds no evaluation but one of this preset.
         given: dict of options to use instead of the card's, as `data_dir`.
-        metrics, split, **how: as of `evaluate`.
+        split, **how: as of `evaluate`.
     """
     recipe = card_of(preset).get("recipe", {})
     options = train_options.replaced(
@@ -86,15 +81,11 @@ def evaluate_preset(preset, path, given, *, metrics=None, split="test", **how):
     }
     with workdirs.Workdir(path, evaluated=evaluated) as workdir:
         model = ClosedLoopAutoencoder.from_preset(preset)
-        splits = building.Splits(options, model)
-        names = options.metrics if metrics is None else metrics
-        building.check_metrics(names, splits, model)
         return results.evaluate(
             model,
             options,
             workdir,
-            splits,
-            names,
+            building.Splits(options, model),
             split=split,
             keep=True,
             own_classes=options.dataset == recipe.get("dataset"),
@@ -103,10 +94,10 @@ def evaluate_preset(preset, path, given, *, metrics=None, split="test", **how):
 
 
 def has_own_classes(workdir, options, recorded, splits):
-    """Whether images have the classes of those that a run was trained on.
+    """Whether images have the classes that a run was trained on.
 
-    Those of its data set have. Those of another have if the classes have the
-    names that the run recorded.
+    Images of its data set have. Images of another data set have, if its classes
+    have the names that the run recorded.
     """
     if not building.is_other(options, recorded):
         return True
