@@ -2,7 +2,6 @@
 
 import hashlib
 import re
-import types
 
 from keras_csc_cli import building
 from keras_csc_cli import results
@@ -48,7 +47,9 @@ def evaluate(path, replaced, *, checkpoint=False, split="test", **how):
             split=split,
             name=own_name(options, recorded, split, checkpoint),
             keep=True,
-            own_classes=has_own_classes(workdir, options, recorded, splits),
+            own_classes=has_own_classes(
+                workdir.run_record(), options, recorded, splits
+            ),
             **how,
         )
 
@@ -65,13 +66,9 @@ def evaluate_preset(preset, path, given, *, split="test", **how):
         given: dict of options to use instead of the card's, as `data_dir`.
         split, **how: as of `evaluate`.
     """
-    recipe = card_of(preset).get("recipe", {})
-    options = train_options.replaced(
-        types.SimpleNamespace(
-            **{**vars(train_options.parse([])), **recipe, "preset": preset}
-        ),
-        **given,
-    )
+    card = card_of(preset)
+    trained = train_options.of_card(preset, card)
+    options = train_options.replaced(trained, **given)
     check_needed(options, ["dataset"])
     evaluated = {
         "preset": preset,
@@ -81,27 +78,30 @@ def evaluate_preset(preset, path, given, *, split="test", **how):
     }
     with workdirs.Workdir(path, evaluated=evaluated) as workdir:
         model = ClosedLoopAutoencoder.from_preset(preset)
+        splits = building.Splits(options, model)
         return results.evaluate(
             model,
             options,
             workdir,
-            building.Splits(options, model),
+            splits,
             split=split,
             keep=True,
-            own_classes=options.dataset == recipe.get("dataset"),
+            own_classes=has_own_classes(
+                card.get("training"), options, trained, splits
+            ),
             **how,
         )
 
 
-def has_own_classes(workdir, options, recorded, splits):
-    """Whether images have the classes that a run was trained on.
+def has_own_classes(record, options, trained, splits):
+    """Whether images have the classes that a model was trained on.
 
     Images of its data set have. Images of another data set have, if its classes
-    have the names that the run recorded.
+    have the names that the record of the training holds.
     """
-    if not building.is_other(options, recorded):
+    if not building.is_other(options, trained):
         return True
-    names = workdir.run_record().get("class_names")
+    names = record.get("class_names") if isinstance(record, dict) else None
     return bool(names) and names == splits["train"].class_names
 
 
