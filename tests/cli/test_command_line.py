@@ -23,9 +23,9 @@ from keras_csc.losses import RecipeGame
 from keras_csc.losses import TranscriptionGame
 from keras_csc.models import presets
 from keras_csc.validation import AdvisedError
+from tests.helpers import runs
 
 ROOT = pathlib.Path(__file__).parents[2]
-TRAIN = train_options.TRAIN
 COMMANDS = others.COMMANDS
 FLAG_FILES = sorted(
     path
@@ -34,19 +34,11 @@ FLAG_FILES = sorted(
 )
 
 
-def known(command, *arguments):
-    """The flags of a command, with these arguments."""
-    found = flags.FlagValues()
-    command_line.define(command.sections, found)
-    found(["", *arguments])
-    return found
-
-
 # === Mistakes ===
 
 
 def test_numbers_that_no_flag_can_have():
-    defined = known(TRAIN)
+    defined = runs.known("train")
     names = [n for n in defined if defined[n].flag_type() in ("int", "float")]
     assert len(names) == 8
     for name in names:
@@ -73,7 +65,7 @@ def test_values_are_refused_with_the_name_of_their_flag(
     command, argument, message
 ):
     with pytest.raises(flags.Error, match=message) as error:
-        known(COMMANDS[command], argument)
+        runs.known(command, argument)
     assert argument.partition("=")[0].strip("-") in str(error.value)
 
 
@@ -189,7 +181,7 @@ def run_with_flags(monkeypatch, error):
     def main():
         raise error
 
-    defined = known(TRAIN)
+    defined = runs.known("train")
     flags.DEFINE_integer("verbosity", -1, "Of absl.", flag_values=defined)
     monkeypatch.setattr(flags, "FLAGS", defined)
     monkeypatch.setattr(sys, "argv", ["train.py"])
@@ -280,8 +272,7 @@ def test_help_needs_no_tensorflow():
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_help_lists_every_flag_once_in_groups(name):
-    command = COMMANDS[name]
-    defined = known(command)
+    command, defined = COMMANDS[name], runs.known(name)
     text = checked_flags.help_text(command, defined)
     lines = text.splitlines()
     assert max(map(len, lines)) <= 80
@@ -348,7 +339,7 @@ def test_flag_files_are_complete_and_cover_the_presets():
 
 
 def test_flag_files_are_found_and_name_others(monkeypatch, tmp_path):
-    """The user's own come first; of no flag file the name is that of a run."""
+    """The user's own come first; a run is named after the first."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "mine.flags").write_text(

@@ -243,7 +243,6 @@ def test_last_checkpoint_is_evaluated_on_images_of_other_classes(
     "arguments, message",
     [
         (["--dataset=digit"], "did you mean digits"),
-        (["--preset=digit"], "Did you mean 'digits'"),
         (["--dataset=mnist", "--data_dir=/nowhere"], "tfds build mnist"),
         (["--architecture=sparsity=1e400"], "`sparsity` must be .*inf"),
         (["--batch_size=5000"], "in \\[1, 1330\\], the number of train"),
