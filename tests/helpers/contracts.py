@@ -13,7 +13,7 @@ POLICIES = ("float32", "mixed_bfloat16", "float64")
 
 
 def constructor_parameters(cls):
-    """Names and defaults of the arguments, those of base classes included."""
+    """Names and defaults of the arguments, also of base classes."""
     found = {}
     for base in cls.__mro__:
         if not base.__module__.startswith("keras_csc"):
