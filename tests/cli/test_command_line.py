@@ -1,7 +1,5 @@
 """What a user sees: flags, flag files, help, and one line for a mistake."""
 
-import os
-import pathlib
 import re
 import subprocess
 import sys
@@ -24,8 +22,9 @@ from keras_csc.losses import TranscriptionGame
 from keras_csc.models import presets
 from keras_csc.validation import AdvisedError
 from tests.helpers import runs
+from tests.helpers.exporting import ROOT
+from tests.helpers.exporting import run_python
 
-ROOT = pathlib.Path(__file__).parents[2]
 COMMANDS = others.COMMANDS
 FLAG_FILES = sorted(
     path
@@ -67,20 +66,6 @@ def test_values_are_refused_with_the_name_of_their_flag(
     with pytest.raises(flags.Error, match=message) as error:
         runs.known(command, argument)
     assert argument.partition("=")[0].strip("-") in str(error.value)
-
-
-def python(*arguments, **kwargs):
-    """Runs a script in a process of its own, as a shell does."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    environment.update(kwargs.pop("env", {}))
-    given = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **kwargs}
-    return subprocess.run(
-        [sys.executable, *arguments],
-        text=True,
-        cwd=ROOT,
-        env=environment,
-        **given,
-    )
 
 
 WITHOUT_TENSORFLOW = """
@@ -126,7 +111,9 @@ MISSING = {
 @pytest.fixture(scope="module")
 def said():
     """What one process says of the mistakes, which has no TensorFlow."""
-    finished = python("-c", WITHOUT_TENSORFLOW, input="\n".join(MISSING))
+    finished = run_python(
+        ["-c", WITHOUT_TENSORFLOW], cwd=ROOT, input="\n".join(MISSING)
+    )
     lines = finished.stderr.splitlines()
     assert len(lines) == 2 * len(MISSING), finished.stderr
     return dict(zip(MISSING, zip(lines[::2], lines[1::2])))
@@ -219,8 +206,11 @@ def test_a_full_disk_is_not_too_little_memory(monkeypatch):
 
 def test_help_that_can_not_be_written():
     """`make hostile` has help to a reader that leaves."""
+    streams = {"capture_output": False, "stderr": subprocess.PIPE}
     with open("/dev/full", "w") as full:
-        process = python("training/train.py", "--help", stdout=full)
+        process = run_python(
+            [ROOT / "training" / "train.py", "--help"], stdout=full, **streams
+        )
     assert process.returncode == 2
     (line,) = process.stderr.splitlines()
     assert line.endswith("No space left on device")
@@ -264,7 +254,8 @@ finally:
 
 def test_help_needs_no_tensorflow():
     """And shows what an encoding has not as its number."""
-    finished = python("-c", IMPORTED, env={"PYTHONIOENCODING": "ascii"})
+    ascii_alone = {"PYTHONIOENCODING": "ascii"}
+    finished = run_python(["-c", IMPORTED], ascii_alone, cwd=ROOT)
     assert (finished.returncode, finished.stderr) == (0, "")
     assert finished.stdout.endswith("False\n")
     assert "\\u03bb" in finished.stdout
