@@ -31,16 +31,13 @@ def code_and_checks(text):
     }
     checks = set()
     for node in ast.walk(tree):
-        span = set(range(getattr(node, "lineno", 1), _end(node) + 1))
+        first, last = getattr(node, "lineno", 1), getattr(node, "end_lineno", 0)
+        span = set(range(first, last + 1))
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
             code -= span  # a docstring
         elif _checks(node):
             checks |= span
     return code, checks & code
-
-
-def _end(node):
-    return getattr(node, "end_lineno", 0) or 0
 
 
 def _checks(node):
