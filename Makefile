@@ -102,14 +102,14 @@ test-runtimes: $(STAMP)
 	$(BIN)/python -m pip install --quiet --group runtimes
 	$(BIN)/python -m pytest --thorough tests/export/test_runtimes.py
 
-# Times on this machine, beside those of the libraries it is compared with.
+# Times on this machine, beside the times of the libraries it is compared with.
 benchmarks: $(PEERS_STAMP)
 	for name in agreement memory solver; do \
 	  $(PEERS)/bin/python benchmarks/$$name.py || exit 1; \
 	done
 
-# The documentation, with its notebooks, in docs/_build/latest; that of a release
-# beside it, for the list of versions. A warning fails.
+# The documentation, with its notebooks, in docs/_build/latest; a release's beside
+# it, for the list of versions. A warning fails.
 docs: export DOCS_VERSION := $(DOCS_VERSION)
 docs: $(DOCS_STAMP)
 	PATH="$(CURDIR)/$(DOCS)/bin:$$PATH" $(DOCS)/bin/python -m sphinx -W \

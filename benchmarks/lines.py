@@ -4,8 +4,8 @@
 
 Lines are all lines of tracked `*.py`. A line of code is no blank, comment or
 docstring. It checks if it stands in a `raise` (but of NotImplementedError), in
-an `if` or `except` that ends in one, or in a call, `def` or import of `check*`,
-`usage_errors` or `value_errors`.
+an `if` or `except` that ends in one, or in a call, `def` or import of `check*`
+or `value_errors`.
 """
 
 import ast
@@ -31,16 +31,13 @@ def code_and_checks(text):
     }
     checks = set()
     for node in ast.walk(tree):
-        span = set(range(getattr(node, "lineno", 1), _end(node) + 1))
+        first, last = getattr(node, "lineno", 1), getattr(node, "end_lineno", 0)
+        span = set(range(first, last + 1))
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
             code -= span  # a docstring
         elif _checks(node):
             checks |= span
     return code, checks & code
-
-
-def _end(node):
-    return getattr(node, "end_lineno", 0) or 0
 
 
 def _checks(node):
@@ -52,7 +49,7 @@ def _checks(node):
         text = ast.unparse(node.func if isinstance(node, ast.Call) else node)
         name = text.removeprefix("def ").split("(")[0].split(" ")[-1]
         name = name.split(".")[-1].lstrip("_")
-        return name.startswith(("check", "usage_errors", "value_errors"))
+        return name.startswith(("check", "value_errors"))
     return False
 
 

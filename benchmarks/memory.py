@@ -7,7 +7,7 @@ to its images and its dictionary; its figure is the highest resident memory
 during that, above what was resident before: codes, residuals and what the
 library's convolutions need. The C library is told to give what is freed back at
 once (`MALLOC_MMAP_THRESHOLD_`), so that it is what is in use. Images and
-filters are those of an earlier CIFAR-10 preset's first stage. Writes
+filters are as of the first stage of an earlier CIFAR-10 preset. Writes
 benchmarks/results.json.
 """
 

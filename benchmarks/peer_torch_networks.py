@@ -102,8 +102,10 @@ class Normalization(nn.BatchNorm2d):
         return normal, [moment.detach() for moment in moments]
 
     def undo(self, signal, gain, moments):
-        """`gain · (y - β) / γ · √(v + ε) + m`, of which only `y` and `gain`
-        have a gradient."""
+        """`gain · (y - β) / γ · √(v + ε) + m`.
+
+        Only `y` and `gain` have a gradient.
+        """
         mean, inverse = (_of_channels(moment) for moment in moments)
         weight = _of_channels(self.weight.detach())
         bias = _of_channels(self.bias.detach())

@@ -1,4 +1,4 @@
-"""How fast training batches come, beside those of TFDS alone.
+"""How fast training batches come, beside batches of TFDS alone.
 
     python benchmarks/pipeline.py --data_dir=DATA
 

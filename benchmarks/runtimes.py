@@ -4,8 +4,8 @@
 
 Regenerates batches of noise with a trained model, by the signature of its
 SavedModel and by what `export --formats=litert,onnx,openvino` writes. They are
-called in turns, and `ratio` is the median of a runtime's times over that of
-TensorFlow's. A cold start is a process of its own, which imports the runtime
+called in turns, and `ratio` is the median of a runtime's times over the median
+of TensorFlow's. A cold start is a process of its own, which imports the runtime
 and NumPy alone, loads the model and answers once; `cold_start` is the median of
 three in seconds, `memory` the highest resident memory in MiB. Every runtime
 takes the threads that it wants. Writes benchmarks/results.json.

@@ -56,15 +56,15 @@ def define(flag_values):
         one(name, default, text, flag_values=flag_values)
 
 
-def floating_point_operations(model, images, few=8):
+def floating_point_operations(model, images):
     """Operations of a training step on so many images, in its convolutions
     and matrix products.
 
     Counted in the graphs of steps for few images and twice as many: the rest,
     such as what the optimizer takes, does not grow with the images.
     """
-    one, two = (_counted(model, count) for count in (few, 2 * few))
-    return one + (two - one) / few * (images - few)
+    one, two = (_counted(model, count) for count in (8, 16))
+    return one + (two - one) / 8 * (images - 8)
 
 
 @functools.cache
@@ -164,7 +164,7 @@ def main():
     model = building.model(options, CLASSES)
     operations = floating_point_operations(model, assumed.images_per_gpu)
     sums = summed_bytes(options)
-    print(f"{presets.model_config(model)}")
+    print(presets.model_config(model))
     more = floating_point_operations(model, assumed.images_per_gpu + 1)
     print(f"{(more - operations) / 1e9:.2f} GFLOP an image")
     print(f"{operations / 1e9:.1f} GFLOP a step of {assumed.images_per_gpu}")

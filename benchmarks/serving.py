@@ -7,7 +7,7 @@ Starts the server in `.venv-serving` and asks it with 1, 8 and 64 clients at a
 time, without and with batching. Nine of ten requests are good: features of
 pixels, features of a file, and denoised pixels, of one picture each; answers
 are compared with the SavedModel's own. The tenth is bad, in eight ways. A
-latency is that of a good request, until the last byte of its answer. The
+latency is the time from a good request to the last byte of its answer. The
 clients are threads of this process, on the same cores. `--soak` asks 50,000
 times with 1,000 clients, for the memory. Writes `serving` or
 `serving_soak` in benchmarks/results.json.

@@ -47,7 +47,7 @@ def requests(path):
 
 
 def other(values):
-    """Values of the same shape that are not those of the warm-up."""
+    """Values of the same shape that differ from the warm-up's."""
     if values.dtype == np.float32:
         return values * np.linspace(0.5, 1, len(values.flat)).astype(
             "f"

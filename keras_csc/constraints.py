@@ -85,7 +85,7 @@ def satisfied(constraint, kernel):
 
 
 def _scaled_matrix(kernel):
-    """Atoms as columns, such that those of a tight frame are Parseval."""
+    """Atoms as columns; the columns of a tight frame become Parseval."""
     filters = kernel.shape[-1]
     matrix = ops.reshape(kernel, (-1, filters))
     scale = max(filters / matrix.shape[0], 1.0) ** 0.5

@@ -29,8 +29,8 @@ class DictionaryMuon(keras.optimizers.Muon):
     norm 1 turn by at most about `η` radians.
 
     Other variables, offsets and scales, are updated by Adam, at
-    `adam_lr_ratio` times the learning rate; Keras's `Muon`, of which this is a
-    subclass, does that to kernels too.
+    `adam_lr_ratio` times the learning rate; Keras's `Muon`, the base class,
+    does that to kernels too.
 
     Args:
         learning_rate: float or schedule, `η`.

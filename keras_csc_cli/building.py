@@ -46,8 +46,8 @@ class Splits:
 
     Args:
         options: of the run.
-        model: the run's, whose images are of the shape to open; by default
-            that of the options' preset, which must be there then.
+        model: the run's, whose images have the shape to open; by default the
+            options' preset, which must be there then.
     """
 
     def __init__(self, options, model=None):
@@ -115,8 +115,8 @@ def network(options, make=ClosedLoopAutoencoder.from_preset):
 def model(options, num_classes, make=ClosedLoopAutoencoder.from_preset):
     """The compiled autoencoder of the options.
 
-    That of trained weights keeps their statistics: those of other images would
-    change the scale of all codes.
+    A model of trained weights keeps their statistics: statistics of other
+    images would change the scale of all codes.
     """
     autoencoder = network(options, make)
     if presets.has_weights(options.preset):
@@ -213,7 +213,7 @@ def opened(workdir, preset):
 
 
 def is_other(options, recorded):
-    """Whether images are of another data set than those of a run."""
+    """Whether images are of another data set than a run's."""
     return options.dataset != recorded.dataset or (
         data_folder(options) != data_folder(recorded)
     )

@@ -1,6 +1,6 @@
 """Flags as absl's, whose values are checked where they are parsed.
 
-`sections_of` makes them of a text; `Command` has those of a command.
+`sections_of` makes them of a text; a `Command` holds its flags.
 """
 
 import ast

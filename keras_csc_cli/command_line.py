@@ -35,7 +35,7 @@ ADVICE = {
     "validation_fraction": "Choose another --split, or train with another "
     "--validation_fraction.",
 }
-HELP = {"-h", "--h", "--help", "--helpshort", "--helpfull"}
+HELP = {"-h", "--h", "-help", "--help", "--helpshort", "--helpfull"}
 
 
 class UsageError(ValueError):
@@ -182,7 +182,7 @@ def check_needed(options, names):
 
 
 def named(command, arguments):
-    """The arguments, of which a first one without a name is given one."""
+    """The arguments; the first gets a name if it has none."""
     if not command.unnamed or not arguments or arguments[0].startswith("-"):
         return arguments
     return [f"--{command.unnamed}={arguments[0]}", *arguments[1:]]

@@ -22,13 +22,12 @@ COMMANDS = {
     "embed": "search.embed",
     "search": "search.search",
 }
-HELP = ("-h", "--help", "-help", "--helpshort", "help")
 
 
 def main():
     """`keras-csc COMMAND FLAGS`: runs a command."""
     name = sys.argv[1] if len(sys.argv) > 1 else "--help"
-    if name in HELP:
+    if name == "help" or name in command_line.HELP:
         command_line.show(usage())
     elif name in ("--version", "-version", "version"):
         command_line.show(version())

@@ -39,8 +39,8 @@ class WorkerLost(UsageError):
 
 def processor():
     """What its maker calls the processor."""
-    names = dict(_cpuinfo()).get("model name")
-    return names or platform.processor() or platform.machine()
+    name = dict(_cpuinfo()).get("model name")
+    return name or platform.processor() or platform.machine()
 
 
 def gpus():

@@ -2,7 +2,6 @@
 
 import hashlib
 import re
-import types
 
 from keras_csc_cli import building
 from keras_csc_cli import results
@@ -16,9 +15,7 @@ from keras_csc.export.card import card_of
 from keras_csc.models import ClosedLoopAutoencoder
 
 
-def evaluate(
-    path, replaced, *, checkpoint=False, metrics=None, split="test", **how
-):
+def evaluate(path, replaced, *, checkpoint=False, split="test", **how):
     """Evaluates the model of a run's folder.
 
     A file of the figures of more images or metrics of the same model stays,
@@ -27,8 +24,8 @@ def evaluate(
     Args:
         path: the folder.
         replaced: dict of options of the run to replace, as `data_dir`.
-        checkpoint, metrics, split: as the flags.
-        **how: `classifier`, `inception_weights`, as the flags.
+        checkpoint, split: as the flags.
+        **how: `metrics`, `classifier`, `inception_weights`, as the flags.
 
     Returns:
         Dict of the figures, and under `"file"` where they were written.
@@ -37,28 +34,27 @@ def evaluate(
         recorded = workdir.options()
         options = train_options.replaced(recorded, **replaced)
         train_options.check_images(options.dataset, replaced.get("data_dir"))
-        names = options.metrics if metrics is None else metrics
         if checkpoint:
             model = last_checkpoint(workdir, options)
         else:
             model = building.trained_model(workdir.path)
         splits = building.Splits(options, model)
-        building.check_metrics(names, splits, model)
         return results.evaluate(
             model,
             options,
             workdir,
             splits,
-            names,
             split=split,
             name=own_name(options, recorded, split, checkpoint),
             keep=True,
-            own_classes=has_own_classes(workdir, options, recorded, splits),
+            own_classes=has_own_classes(
+                workdir.run_record(), options, recorded, splits
+            ),
             **how,
         )
 
 
-def evaluate_preset(preset, path, given, *, metrics=None, split="test", **how):
+def evaluate_preset(preset, path, given, *, split="test", **how):
     """Evaluates a trained preset, which needs no run.
 
     Images are prepared as in the training that the preset's card tells of.
@@ -68,15 +64,11 @@ def evaluate_preset(preset, path, given, *, metrics=None, split="test", **how):
         path: folder that is written to. It is made if it is not there, is no
             run's, and holds no evaluation but one of this preset.
         given: dict of options to use instead of the card's, as `data_dir`.
-        metrics, split, **how: as of `evaluate`.
+        split, **how: as of `evaluate`.
     """
-    recipe = card_of(preset).get("recipe", {})
-    options = train_options.replaced(
-        types.SimpleNamespace(
-            **{**vars(train_options.parse([])), **recipe, "preset": preset}
-        ),
-        **given,
-    )
+    card = card_of(preset)
+    trained = train_options.of_card(preset, card)
+    options = train_options.replaced(trained, **given)
     check_needed(options, ["dataset"])
     evaluated = {
         "preset": preset,
@@ -87,30 +79,29 @@ def evaluate_preset(preset, path, given, *, metrics=None, split="test", **how):
     with workdirs.Workdir(path, evaluated=evaluated) as workdir:
         model = ClosedLoopAutoencoder.from_preset(preset)
         splits = building.Splits(options, model)
-        names = options.metrics if metrics is None else metrics
-        building.check_metrics(names, splits, model)
         return results.evaluate(
             model,
             options,
             workdir,
             splits,
-            names,
             split=split,
             keep=True,
-            own_classes=options.dataset == recipe.get("dataset"),
+            own_classes=has_own_classes(
+                card.get("training"), options, trained, splits
+            ),
             **how,
         )
 
 
-def has_own_classes(workdir, options, recorded, splits):
-    """Whether images have the classes of those that a run was trained on.
+def has_own_classes(record, options, trained, splits):
+    """Whether images have the classes that a model was trained on.
 
-    Those of its data set have. Those of another have if the classes have the
-    names that the run recorded.
+    Images of its data set have. Images of another data set have, if its classes
+    have the names that the record of the training holds.
     """
-    if not building.is_other(options, recorded):
+    if not building.is_other(options, trained):
         return True
-    names = workdir.run_record().get("class_names")
+    names = record.get("class_names") if isinstance(record, dict) else None
     return bool(names) and names == splits["train"].class_names
 
 

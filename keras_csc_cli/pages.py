@@ -85,7 +85,7 @@ def write(options):
             other, other_name, _ = opened(options.beside)
             beside = other_name, other
         if preset is not None:
-            trained = _options_of(preset, card)
+            trained = train_options.of_card(preset, card)
         given = {"dataset": options.dataset, "data_dir": options.data_dir}
         shown = train_options.replaced(trained, **given)
         source = source_of(model, trained, options.split, **given)
@@ -99,17 +99,6 @@ def write(options):
             beside=beside,
             **_images(source, options.images, shown.dataset),
         )
-
-
-def _options_of(preset, card):
-    """The options of a preset's training, as far as its card has them."""
-    options = train_options.parse([f"--preset={preset}"])
-    recipe = card.get("recipe")
-    recipe = recipe if isinstance(recipe, dict) else {}
-    if isinstance(recipe.get("dataset"), str):
-        options.dataset = recipe["dataset"]
-    options.resize = recipe.get("resize") is not False
-    return options
 
 
 def _images(source, count, dataset):

@@ -137,8 +137,8 @@ def sessions(path):
 def check_images(path, images):
     """Checks that a run goes on with the images that it began with.
 
-    They are those of its last session: an earlier one may have left no
-    checkpoint to go on from, so that the run began anew.
+    Its last session says which: an earlier one may have left no checkpoint to
+    go on from, so that the run began anew.
 
     Args:
         path: of `run.json`; without it, or of earlier versions, nothing is

@@ -40,8 +40,7 @@ def finish(options, workdir, splits, model, keep):
     say(f"Trained model: {workdir.model}. Pictures: {workdir.path}/pictures.")
     if options.metrics:
         say("Evaluating on the test split.")
-        names = options.metrics
-        found = evaluate(model, options, workdir, splits, names, keep=keep)
+        found = evaluate(model, options, workdir, splits, keep=keep)
         say("\n".join(lines(found)))
 
 
@@ -139,7 +138,7 @@ def evaluate(
     options,
     workdir,
     splits,
-    names,
+    metrics=None,
     *,
     classifier=None,
     inception_weights=None,
@@ -156,7 +155,7 @@ def evaluate(
     Args:
         model: `ClosedLoopAutoencoder` with the weights to evaluate.
         options, workdir, splits: of the run, or of a preset without one.
-        names: of `--metrics`.
+        metrics: as the flag; `None` for the metrics of the options.
         classifier, inception_weights, split: as the flags.
         name: str, what tells this evaluation from the run's own.
         keep: bool, whether a file of more images or metrics of the same model
@@ -168,6 +167,8 @@ def evaluate(
         Dict of the figures, as in the file, of its path as `file`, and of that
         of a more complete one as `kept`.
     """
+    names = options.metrics if metrics is None else metrics
+    building.check_metrics(names, splits, model)
     path = classifier or workdir.classifier(splits)
     limit = getattr(options, "evaluation_limit", building.MOST_IMAGES)
     networks = _networks(names, splits, path, inception_weights)

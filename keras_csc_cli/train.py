@@ -108,8 +108,8 @@ def train_in(workdir, options, strategy, chief, make_model):
     if not first_step and not random:
         start = model
         if replicas > 1:
-            # The work is slow on a model that is mirrored, and the random
-            # numbers are to be those of a run on one device.
+            # The work is slow on a model that is mirrored, and a run on one
+            # device is to have the same random numbers.
             keras.utils.set_random_seed(options.seed)
             start = make_model(options, splits.num_classes)
         building.start_from_images(start, source, options.first_atoms, tell)

@@ -23,7 +23,7 @@ from keras_csc.restoration.geometry import BORDER
 
 # Side of what is denoised, of a crop or of one that is halved.
 SIDE, BATCH = 64, 8
-# Of 255, the range of noise, and that of the images for validation.
+# Of 255, the range of noise, and the noise of the images for validation.
 LEVELS, SHOWN = (3, 55), 25
 # Also of checkpoints.
 EPOCH = 1000

@@ -23,18 +23,18 @@ MAY_CHANGE = {
     *("data_dir", "density_components", "download"),
     *("metrics", "save_every", "strategy", "workdir"),
 }
-# Those that may differ between workers: not when all of them log.
+# Flags that may differ between workers: not when all of them log.
 MAY_DIFFER = MAY_CHANGE - {"save_every"}
-# Those of earlier versions that changed nothing of what is computed, or are
-# implied by a trained preset.
+# Flags of earlier versions that changed nothing of what is computed, or that a
+# trained preset implies.
 FORMER = ("evaluation_limit", "freeze_normalizations", "log_every")
 # Data sets that come inside a library.
 EMBEDDED = ("digits", "photographs")
-# Those that `--noresize` cuts into crops.
+# Data sets that `--noresize` cuts into crops.
 CUT = ("image_folder", "photographs")
 # Options without which there is no run.
 NEEDED = ("preset", "dataset", "steps")
-# Those of `evaluate.py` that need nothing but the data.
+# Metrics of `evaluate.py` that need nothing but the data.
 METRICS = ("images", "classes", "classifier", "samples", "codes")
 CHANGE = r"(flip|crop|shift:\d{1,4})"
 BETA = r"(0|0?\.\d+)"
@@ -171,7 +171,7 @@ def parse(given):
 
 
 def replaced(options, **others):
-    """A copy of options with other values of some, but for those of `None`.
+    """A copy of options, with other values of some; `None` replaces nothing.
 
     Images of another data set are resized if it can't be cut into crops.
     """
@@ -180,6 +180,14 @@ def replaced(options, **others):
     if "dataset" in others and found.dataset not in CUT:
         found.resize = True
     return found
+
+
+def of_card(preset, card):
+    """The options of a preset's training, as far as its card has them."""
+    recipe = card.get("recipe")
+    known = recipe if isinstance(recipe, dict) else {}
+    found = {**vars(parse([])), **known, "preset": preset}
+    return types.SimpleNamespace(**found)
 
 
 SECTIONS = kinds.sections_of(

@@ -481,15 +481,10 @@ def _write_tensor(tensor, values):
         tensor.dtype, shape = STRING, (len(values),)
         tensor.string_val.extend(values)
     else:
-        (tensor.dtype,) = (
-            number
-            for number, (kind, _) in NUMBERS.items()
-            if values.dtype == kind
-        )
-        shape = values.shape
-        tensor.tensor_content = values.astype(
-            NUMBERS[tensor.dtype][0]
-        ).tobytes()
+        types = {kind: number for number, (kind, _) in NUMBERS.items()}
+        (kind,) = (kind for kind in types if values.dtype == kind)
+        tensor.dtype, shape = types[kind], values.shape
+        tensor.tensor_content = values.astype(kind).tobytes()
     for size in shape:
         tensor.tensor_shape.dim.add(size=size)
 
@@ -588,7 +583,8 @@ def _checked(answer, output, options, start, stop):
             good = not arrays and all(each.startswith(PNG) for each in values)
         else:
             shape = values.shape
-            good = _are_finite(values) and (arrays or _are_images(shape))
+            images = len(shape) == 4 and shape[-1] in (1, 3)
+            good = _are_finite(values) and (arrays or images)
         if shape[:1] != (rows,) or not good:
             raise Failure(
                 f"The server's {name} must be {rows} {what} of finite numbers. "
@@ -605,10 +601,6 @@ def _are_finite(values):
         and values.dtype.kind in "fi"
         and np.all(np.abs(values) <= np.finfo("float32").max)
     )
-
-
-def _are_images(shape):
-    return len(shape) == 4 and shape[-1] in (1, 3)
 
 
 def run(options):
@@ -657,7 +649,7 @@ def _array(rows):
 
 
 def targets_of(options, inputs):
-    """Paths of the files to write, none of which is there unless it may be."""
+    """Paths of the files to write; none is there, unless it may be replaced."""
     if options.command in MAKES_ARRAYS:
         suffix = MAKES_ARRAYS[options.command]
         if options.output is None:
@@ -735,7 +727,6 @@ def parse(arguments=None):
 
 
 def _define_sample(parser):
-    integer = _number(int, 0, MOST_SEEDS - 1)
     parser.add_argument(
         "--label",
         type=_number(int, -1, MOST_SEEDS - 1),
@@ -744,7 +735,7 @@ def _define_sample(parser):
     )
     parser.add_argument(
         "--seed",
-        type=integer,
+        type=_number(int, 0, MOST_SEEDS - 1),
         default=0,
         help="of the first; the next picture has the next (%(default)s)",
     )

@@ -8,9 +8,9 @@ version of the model is served. Every input is checked before the model gets it:
 its rows, too, are limited, and so are the bytes of a request.
 
 With `--batching` requests are put together as `batching.config` says, by the
-scheduler that TensorFlow Serving has; those of a batch that fails are computed
-once more, each alone, so that a bad one fails no other. KServe listens on all
-addresses of the machine; of its routes only those of `ROUTES` are answered.
+scheduler that TensorFlow Serving has; the requests of a batch that fails are
+computed once more, each alone, so that a bad one fails no other. KServe listens
+on all addresses of the machine; only its routes in `ROUTES` are answered.
 """
 
 import argparse
@@ -51,7 +51,7 @@ BATCHING = {
 THREADS = {False: 8, True: 64}
 MOST_ROWS = 1000
 MOST_BYTES = 2**24  # As lists of JSON they may take fifty times the memory.
-# KServe has more, one of which unloads the model.
+# KServe has more: one unloads the model.
 ROUTES = re.compile(
     r"GET /|GET /v1/models|GET /v1/models/[^/:]+|POST /v1/models/[^/:]+:predict"
 )
@@ -235,7 +235,7 @@ class _TooLarge(Exception):
 
 
 class Limited:
-    """An ASGI application of which only `ROUTES` are answered.
+    """An ASGI application that answers `ROUTES` alone.
 
     It reads at most `MOST_BYTES` of a body.
 
@@ -247,7 +247,8 @@ class Limited:
         self._app = app
 
     async def __call__(self, scope, receive, send):
-        if not _is_open(scope):
+        route = f"{scope.get('method')} {scope.get('path')}"
+        if scope["type"] == "http" and not ROUTES.fullmatch(route):
             await _refuse(send, 404, "There is nothing here.")
             return
         size = 0
@@ -265,13 +266,6 @@ class Limited:
         except _TooLarge:
             limit = f"A request must have at most {MOST_BYTES:,} bytes."
             await _refuse(send, 413, limit)
-
-
-def _is_open(scope):
-    """Whether a request is one of `ROUTES`, or none of HTTP."""
-    if scope["type"] != "http":
-        return True
-    return bool(ROUTES.fullmatch(f"{scope['method']} {scope['path']}"))
 
 
 async def _refuse(send, status, error):

@@ -14,7 +14,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import hypothesis
 import pytest
 
-# `make test-backends` runs those, without this file.
+# `make test-backends` runs them, without this file.
 collect_ignore = ["backends"]
 TESTS = pathlib.Path(__file__).parent
 LOGICAL_CPUS = 2
@@ -27,8 +27,8 @@ hypothesis.settings.load_profile("repeatable")
 def pytest_sessionstart(session):
     """Makes devices, in the processes that run tests.
 
-    The others need no TensorFlow, whose import takes seconds: those of xdist
-    that only share out the tests.
+    A process of xdist that only shares out the tests needs no TensorFlow, whose
+    import takes seconds.
     """
     if session.config.getoption("numprocesses", None):
         return
@@ -46,7 +46,7 @@ def pytest_sessionstart(session):
     )
 
 
-# Those whose files take longest: nobody is to wait for the last one.
+# Folders whose files take longest: nobody is to wait for the last one.
 FIRST = (
     *("cli", "export", "models", "data", "layers"),
     *("test_documentation.py", "test_examples.py", "ops", "studies"),

@@ -82,17 +82,14 @@ def test_atoms_that_have_moved_far_do_not_become_one():
     assert np.min(values) > 0.5 and np.max(values) < 2
 
 
-def drawn(shape, seed):
-    return draw(shape, seed).astype("float32")
-
-
 def step_of(optimizer, gradients, shape):
     """How far a variable has moved after some gradients."""
-    variable = keras.Variable(drawn(shape, seed=9))
+    variable = keras.Variable(draw(shape, seed=9).astype("float32"))
     before = variable.numpy()
     optimizer.build([variable])
     for gradient in gradients:
-        optimizer.apply([keras.ops.convert_to_tensor(gradient)], [variable])
+        gradient = keras.ops.convert_to_tensor(gradient, "float32")
+        optimizer.apply([gradient], [variable])
     return variable.numpy() - before
 
 
@@ -135,7 +132,7 @@ def test_what_makes_no_sense_is_refused(bad, error):
 @pytest.mark.parametrize("filters", [20, 64])
 def test_dictionaries_move_as_matrices_by_the_muon_of_keras(filters):
     shape, matrix = (4, 4, 3, filters), (48, filters)
-    gradients = [drawn(shape, seed) for seed in range(4)]
+    gradients = [draw(shape, seed) for seed in range(4)]
     ours = step_of(DictionaryMuon(0.125, momentum=0.75), gradients, shape)
     muon = keras.optimizers.Muon(
         0.125, momentum=0.75, rms_rate=None, weight_decay=None
@@ -148,7 +145,7 @@ def test_dictionaries_move_as_matrices_by_the_muon_of_keras(filters):
 def test_small_and_large_parts_of_a_gradient_are_told_apart():
     left, _ = np.linalg.qr(np.random.default_rng(0).normal(size=(48, 12)))
     values = np.logspace(0, -6, 12)
-    gradient = (left * values).astype("float32")
+    gradient = left * values
     step = step_of(
         DictionaryMuon(1.0), [gradient.reshape(4, 4, 3, 12)], (4, 4, 3, 12)
     )
@@ -162,7 +159,7 @@ def test_small_and_large_parts_of_a_gradient_are_told_apart():
 
 
 def test_offsets_and_scales_are_left_to_adam():
-    gradients = [drawn((7,), seed) for seed in range(3)]
+    gradients = [draw((7,), seed) for seed in range(3)]
     ours = step_of(
         DictionaryMuon(0.5, adam_lr_ratio=0.25, beta_1=0.5, beta_2=0.75),
         gradients,

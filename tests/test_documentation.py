@@ -21,12 +21,12 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from absl import flags
 from matplotlib import pyplot as plt
 
 import keras_csc
 from keras_csc.visualization import save_figure
 from keras_csc.visualization import save_png
+from tests.helpers import runs
 from tests.helpers.pages import blocks
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -225,15 +225,12 @@ def test_commands_have_flags_that_parse(command):
     if name == "train":
         train_options.parse(arguments)
         return
-    known = flags.FlagValues()
-    command_line.define(OPTIONS[name].sections, known)
     arguments = [a for a in arguments if a != "--help"]
-    arguments = command_line.named(OPTIONS[name], arguments)
-    assert known([name, *arguments]) == [name]
+    runs.known(name, *command_line.named(OPTIONS[name], arguments))
 
 
 FOLDERS = ("benchmarks", "studies", "tests", "keras_csc_cli", "serving")
-# TensorBoard's, Docker's, those of Python's HTTP server, and of npm.
+# Of TensorBoard, Docker, Python's HTTP server, and npm.
 THEIRS = {"logdir", "wait", "bind", "directory", "ignore", "profile"}
 
 
@@ -241,9 +238,8 @@ THEIRS = {"logdir", "wait", "bind", "directory", "ignore", "profile"}
 def flag_names():
     """Names of the flags of our scripts, benchmarks and harnesses."""
     names = {"flagfile", "help"}
-    for options in OPTIONS.values():
-        known = flags.FlagValues()
-        command_line.define(options.sections, known)
+    for command in OPTIONS:
+        known = runs.known(command)
         names.update(known)
         names.update(f"no{name}" for name in known)
     defined = re.compile(r'(?:DEFINE_\w+|add_argument)\(\s*"-*(\w+)"')

@@ -118,21 +118,15 @@ def test_no_argument_is_nan_or_infinite(maker, needed):
 
 # === Pixels ===
 
-ALL = np.arange(256, dtype="uint8")
-
 
 def test_every_pixel_comes_back():
-    images = from_pixels(ALL)
+    """As of the pipeline; what lies beyond is cut off."""
+    every = np.arange(256, dtype="uint8")
+    images = from_pixels(every)
     assert images.dtype == "float32"
     assert (images[0], images[-1]) == (-1, 1)
-    np.testing.assert_array_equal(to_pixels(images), ALL)
-
-
-def test_pixels_are_those_of_the_pipeline():
-    np.testing.assert_allclose(from_pixels(ALL), normalize(ALL), atol=1e-7)
-
-
-def test_what_lies_beyond_is_cut_off():
+    np.testing.assert_allclose(images, normalize(every), atol=1e-7)
+    np.testing.assert_array_equal(to_pixels(images), every)
     np.testing.assert_array_equal(to_pixels([-3.0, 3.0]), [0, 255])
 
 
@@ -189,12 +183,12 @@ PARTS = ["step 3/9", "12 s left", "1,024 images/s", "PSNR 23.1 dB"]
 
 
 class Terminal:
-    """A pseudo-terminal of so many columns."""
+    """A pseudo-terminal of 80 columns."""
 
-    def __init__(self, columns):
+    def __init__(self):
         self.other, end = os.openpty()
         self.stream = open(end, "w")
-        self.resize(columns)
+        self.resize(80)
 
     def resize(self, columns):
         size = struct.pack("HHHH", 24, columns, 0, 0)
@@ -208,7 +202,7 @@ class Terminal:
 
 
 def test_line_fits_the_terminal_whatever_its_width_becomes():
-    screen = Terminal(80)
+    screen = Terminal()
     line = LiveLine(screen.stream)
     for columns in (80, 20, 2, 200):
         screen.resize(columns)
@@ -222,7 +216,7 @@ def test_line_fits_the_terminal_whatever_its_width_becomes():
 
 
 def test_what_comes_after_a_line_is_on_its_own():
-    screen = Terminal(80)
+    screen = Terminal()
     line = LiveLine(screen.stream)
     line.show(PARTS)
     terminal.end_lines()

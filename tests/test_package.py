@@ -20,7 +20,7 @@ FOLDER = ROOT / "keras_csc"
 
 # === Floors ===
 
-# From the ground up: what is imported from a floor must be below it. Those of
+# From the ground up: what is imported from a floor must be below it. Modules of
 # one floor do not know each other.
 FLOORS = (
     (
@@ -69,7 +69,7 @@ def statements(tree, in_functions=True):
 
 
 def imported(tree, in_functions=True):
-    """The names of what is imported; of ours, those of modules."""
+    """The names of what is imported; of our package, names of modules."""
     names = set()
     for node in statements(tree, in_functions):
         if isinstance(node, ast.Import):

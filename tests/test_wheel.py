@@ -84,7 +84,7 @@ for path in sorted(command_line.FLAG_FILES.glob("*.flags")):
 
 def test_flag_files_and_trained_weights_of_the_wheel(wheel, tmp_path):
     """Elsewhere and as a stranger, to use them prints nothing else."""
-    # Those of the environment, but for the repository, if it is one of them.
+    # Folders of the environment, but not the repository.
     others = [path for path in sys.path if "-packages" in path]
     finished = subprocess.run(
         [sys.executable, "-S", "-c", USE],
@@ -107,7 +107,7 @@ def test_flag_files_and_trained_weights_of_the_wheel(wheel, tmp_path):
 
 
 def test_the_description_has_absolute_links(wheel):
-    """They lead to the same files as those of the README, at the release."""
+    """They lead to the same files as the README's, at the release."""
     head, _, text = (wheel / INFO / "METADATA").read_text().partition("\n\n")
     assert f"\nVersion: {keras_csc.__version__}\n" in head
     assert "\nLicense-Expression: Apache-2.0\n" in head

@@ -29,7 +29,7 @@ def draw(model, found, images, labels, class_features, folder):
     contrast. With samples also `sample_pictures`.
 
     `found` is an `Evaluation` of uint8 images; labels are -1 for unlabelled;
-    so many `class_features` carry the classes.
+    the first `class_features` features carry the classes.
     """
     chosen, columns = shown(labels)
     pictures = draw_atoms(model)

@@ -156,8 +156,8 @@ class FeatureExtractor:
             `None`.
 
     Returns:
-        List of features and probabilities, float32 arrays of shapes `(n, d)`
-        and `(n, classes)`.
+        `(features, probabilities)`, float32 arrays of shapes `(n, d)` and
+        `(n, classes)`.
     """
 
     def __init__(self, describe, name, about):

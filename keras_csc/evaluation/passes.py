@@ -49,11 +49,6 @@ def encode(model, images):
     return by_batches(model.encode, images)
 
 
-def reconstruct(model, images):
-    """Reconstructions, floats in [-1, 1], of images."""
-    return by_batches(model.reconstruct, images)
-
-
 def sample(model, labels, seed=0):
     """Images of the model's density, float32 in [-1, 1], one a label."""
     return decode(model, model.density.sample(len(labels), labels, seed))

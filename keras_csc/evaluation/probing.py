@@ -8,18 +8,10 @@ from keras_csc.ops.tensors import to_sphere
 
 NEIGHBORS = 5
 COMPONENTS = 10  # dimensions of the subspaces of classes, at most
-FIGURES = (
-    "nearest_subspace_accuracy",
-    "nearest_subspace_components",
-    "knn_accuracy",
-    "linear_probe_accuracy",
-    "centered_knn_accuracy",
-    "reconstructed_nearest_subspace_accuracy",
-)
 
 
 def probe_figures(train, test, again):
-    """What features know of the classes; `None` without two of them.
+    """`accuracies` of all of the features.
 
     Args:
         train, test: pairs of features `(n, d)`, or maps `(n, height, width,
@@ -29,8 +21,6 @@ def probe_figures(train, test, again):
     Returns:
         Dict, of `accuracies`.
     """
-    if not has_classes(train, test):
-        return dict.fromkeys(FIGURES)
     train, test = ((rows(each), labels) for each, labels in (train, test))
     return accuracies(train, test, rows(again))
 
@@ -59,12 +49,13 @@ def class_part_of(features, size):
 def accuracies(train, test, again):
     """Accuracies of simple classifiers of features, as of `probe_figures`.
 
-    Nearest subspaces have 10 dimensions, or all directions but one, and are
-    `None` for a single feature. Neighbours are `None` if there are too few
-    labelled training rows.
+    All are `None` without two classes. Nearest subspaces have 10 dimensions, or
+    all directions but one, and are `None` for a single feature. Neighbours are
+    `None` if there are too few labelled training rows.
     """
-    (features, labels), enough = test, np.sum(train[1] >= 0) >= NEIGHBORS
-    most = min(COMPONENTS, features.shape[1] - 1)
+    (features, labels), known = test, has_classes(train, test)
+    enough = known and np.sum(train[1] >= 0) >= NEIGHBORS
+    most = min(COMPONENTS, features.shape[1] - 1) if known else 0
 
     def nearest(features):
         if most:
@@ -82,7 +73,9 @@ def accuracies(train, test, again):
         "reconstructed_nearest_subspace_accuracy": nearest(again),
         "knn_accuracy": neighbors(centered=False),
         "centered_knn_accuracy": neighbors(centered=True),
-        "linear_probe_accuracy": metrics.linear_probe_accuracy(*train, *test),
+        "linear_probe_accuracy": (
+            metrics.linear_probe_accuracy(*train, *test) if known else None
+        ),
     }
 
 

@@ -125,7 +125,7 @@ def float_signatures(signatures):
     }
 
 
-def check_answers(signatures, call, model, what, tolerance=None):
+def check_answers(signatures, call, model, what, tolerance):
     """Compares answers to random inputs with what a model's functions answer.
 
     `call` is a function of the name of a signature and a dict of its inputs.
@@ -139,13 +139,13 @@ def check_answers(signatures, call, model, what, tolerance=None):
     for name, (function, specs) in signatures.items():
         if name == "embed":  # It divides by norms that may be all but 0.
             continue
-        inputs = _random_inputs(model, specs, batch=3)
+        inputs = _random_inputs(model, specs)
         own = f"the signature {name!r} of {what!r}"
         check_same(call(name, inputs), function(**inputs), own, tolerance)
 
 
 def check_same(received, expected, what, tolerance):
-    """Raises `AdvisedError` unless outputs are those of a dict of others."""
+    """Raises `AdvisedError` unless outputs are as expected, dicts of both."""
     for output, value in expected.items():
         found, value = np.asarray(received[output]), np.asarray(value)
         difference = np.inf
@@ -161,12 +161,12 @@ def check_same(received, expected, what, tolerance):
             )
 
 
-def _random_inputs(model, specs, batch):
-    """Dict of tensors in the value range of every input."""
+def _random_inputs(model, specs):
+    """Dict of tensors in the value range of every input, of three rows."""
     rng = np.random.default_rng(0)
     inputs = {}
     for spec in specs:
-        shape = (batch, *_item_shape(model, spec))
+        shape = (3, *_item_shape(model, spec))
         values = rng.uniform(-1.0, 1.0, shape)
         if spec.name == "features":
             values /= np.linalg.norm(values, axis=-1, keepdims=True)
@@ -179,7 +179,7 @@ def _random_inputs(model, specs, batch):
 
 
 def _item_shape(model, spec):
-    """Shape of an item of an input, for maps that of the model's own size."""
+    """Shape of an item of an input; maps are of the model's own size."""
     if spec.name == "image":
         return model.encoder.image_shape
     if spec.name != "features":

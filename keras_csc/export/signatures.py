@@ -72,7 +72,11 @@ def signatures(model):
     if model.density is not None:
         found.update(_density_signatures(model, image))
     if encoder.image_shape[-1] in (1, 3):
-        found.update(_bytes_signatures(model))
+        of_files = _of_any_size if encoder.features == "map" else _of_one_size
+        reconstruct_bytes, encode_bytes = of_files(model)
+        files = [_spec("image_bytes", dtype=tf.string)]
+        found["reconstruct_bytes"] = reconstruct_bytes, files
+        found["encode_bytes"] = encode_bytes, files
     return found
 
 
@@ -125,25 +129,13 @@ def _seeds(seeds, count):
     return asserted(seeds, tf.reduce_all(seeds >= 0), message)
 
 
-def _bytes_signatures(model):
-    """Signatures of files; names in `_bytes` are base64 in TF Serving.
-
-    Every file has an outcome of its own: `valid`, and the `problem` of one that
-    is not, whose output is zeros or no bytes. To a model of maps files come as
-    they are: `reconstruct_bytes` takes files of several sizes, `encode_bytes`
-    of one.
-    """
-    of_maps = model.encoder.features == "map"
-    encode, reconstruct = (_of_any_size if of_maps else _of_one_size)(model)
-    image_bytes = [_spec("image_bytes", dtype=tf.string)]
-    return {
-        "reconstruct_bytes": (reconstruct, image_bytes),
-        "encode_bytes": (encode, image_bytes),
-    }
+# Signatures of files; names in `_bytes` are base64 in TF Serving. Every file
+# has an outcome of its own: `valid`, and the `problem` of a file that is not,
+# whose output is zeros or no bytes.
 
 
 def _of_one_size(model):
-    """`encode_bytes` and `reconstruct_bytes` of a model of one size."""
+    """`reconstruct_bytes` and `encode_bytes` of a model of one size."""
     shape = model.encoder.image_shape
 
     def read(image_bytes):
@@ -162,14 +154,15 @@ def _of_one_size(model):
         made = tf.where(outcome["valid"], made, "")
         return {"reconstruction_bytes": made, **outcome}
 
-    return encode_bytes, reconstruct_bytes
+    return reconstruct_bytes, encode_bytes
 
 
 def _of_any_size(model):
-    """The same of a model of maps.
+    """The same of a model of maps, to which files come as they are.
 
-    Files are decoded twice, to know the sizes first, so that no more than
-    one image is held, and what a network makes of it.
+    `reconstruct_bytes` takes files of several sizes, `encode_bytes` of one.
+    Files are decoded twice, to know the sizes first, so that no more than one
+    image is held, and what a network makes of it.
     """
     shape = model.encoder.accepted_shape
     channels = shape[-1]
@@ -217,7 +210,7 @@ def _of_any_size(model):
         made = one_by_one(made, outcome["valid"], image_bytes, FILE)
         return {"reconstruction_bytes": made, **outcome}
 
-    return encode_bytes, reconstruct_bytes
+    return reconstruct_bytes, encode_bytes
 
 
 def _spec(name, shape=(), dtype=tf.float32):

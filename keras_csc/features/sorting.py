@@ -14,6 +14,7 @@ from sklearn.cluster import KMeans
 from keras_csc import html
 from keras_csc.features.ridge import ridge_classifier
 from keras_csc.features.sparse_features import BATCH
+from keras_csc.features.sparse_features import FITTED
 from keras_csc.features.sparse_features import SparseFeatures
 from keras_csc.pixels import from_pixels
 from keras_csc.terminal import Progress
@@ -72,14 +73,14 @@ def sort_pictures(images, labels, names, files, groups=10, seed=0):
         ValueError: for a folder of fewer than two pictures.
     """
     features = SparseFeatures(images.shape[1:], FILTERS)
-    features.fit_atoms(from_pixels(images[:5000]), seed)
+    features.fit_atoms(from_pixels(images[:FITTED]), seed)
     found, progress = [], Progress("Reading pictures", len(images))
     for start in range(0, len(images), BATCH):
         batch = from_pixels(images[start : start + BATCH])
         found.append(features.predict_on_batch(batch))
         progress.advance(len(batch))
     found = np.concatenate(found)
-    features.fit_components(found[:5000], seed)
+    features.fit_components(found[:FITTED], seed)
     vectors = np.asarray(features.vectors(found))
     if labels is None:
         count = min(groups, len(images))

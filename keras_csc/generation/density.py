@@ -247,8 +247,8 @@ class FeatureDensity:
         """Takes the arrays of a store, once they are fit for a density.
 
         Raises:
-            ValueError: for arrays that are not finite, or not those of a
-                density.
+            ValueError: for arrays that are not finite, or that no density
+                has.
         """
         arrays = {name: np.asarray(store[name]) for name in self.variables}
         good = all(np.all(np.isfinite(array)) for array in arrays.values())

@@ -134,7 +134,8 @@ class SparseDenoiser(keras.Model):
         means = means[0] if means else ops.mean(images, (1, 2))
         means = means[:, None, None]
         codes = self._codes(images - means, noise)
-        made = self._drawn(codes, self.iterations - 1) + means
+        drawn = self._in_blocks(codes, self.iterations - 1)
+        made = from_blocks(ops.cast(drawn, "float32"), BLOCK) + means
         if training:
             return made[:, BORDER:-BORDER, BORDER:-BORDER]
         return made[:, BORDER : BORDER + size[0], BORDER : BORDER + size[1]]
@@ -255,12 +256,8 @@ class SparseDenoiser(keras.Model):
             codes = codes - ops.clip(codes, -threshold, threshold)
         return codes
 
-    def _drawn(self, codes, step):
-        """What atoms draw, less means, float32."""
-        blocks = ops.cast(self._in_blocks(codes, step), "float32")
-        return from_blocks(blocks, BLOCK)
-
     def _in_blocks(self, codes, step):
+        """What the atoms of a step draw, blocks of pixels."""
         kernel = self._of_blocks(self.synthesis_kernels[step])
         kernel = ops.transpose(kernel, (0, 1, 3, 2))
         kernel = ops.flip(ops.flip(kernel, 0), 1)  # OpenVINO flips one axis

@@ -104,7 +104,7 @@ def pixel_atoms(kernels, strides):
 def encoder_atoms(encoder):
     """List of the `pixel_atoms` of every stage of an encoder.
 
-    Those of a lapped encoder are as the image has them, a block wider.
+    Atoms of a lapped encoder are as the image has them, a block wider.
     """
     below, found, strides = [], [], encoder.stage_strides
     layers = zip(encoder.coding_layers, encoder.parts_per_code)

@@ -1,7 +1,5 @@
 """What a user sees: flags, flag files, help, and one line for a mistake."""
 
-import os
-import pathlib
 import re
 import subprocess
 import sys
@@ -23,9 +21,10 @@ from keras_csc.losses import RecipeGame
 from keras_csc.losses import TranscriptionGame
 from keras_csc.models import presets
 from keras_csc.validation import AdvisedError
+from tests.helpers import runs
+from tests.helpers.exporting import ROOT
+from tests.helpers.exporting import run_python
 
-ROOT = pathlib.Path(__file__).parents[2]
-TRAIN = train_options.TRAIN
 COMMANDS = others.COMMANDS
 FLAG_FILES = sorted(
     path
@@ -34,19 +33,11 @@ FLAG_FILES = sorted(
 )
 
 
-def known(command, *arguments):
-    """The flags of a command, with these arguments."""
-    found = flags.FlagValues()
-    command_line.define(command.sections, found)
-    found(["", *arguments])
-    return found
-
-
 # === Mistakes ===
 
 
 def test_numbers_that_no_flag_can_have():
-    defined = known(TRAIN)
+    defined = runs.known("train")
     names = [n for n in defined if defined[n].flag_type() in ("int", "float")]
     assert len(names) == 8
     for name in names:
@@ -73,22 +64,8 @@ def test_values_are_refused_with_the_name_of_their_flag(
     command, argument, message
 ):
     with pytest.raises(flags.Error, match=message) as error:
-        known(COMMANDS[command], argument)
+        runs.known(command, argument)
     assert argument.partition("=")[0].strip("-") in str(error.value)
-
-
-def python(*arguments, **kwargs):
-    """Runs a script in a process of its own, as a shell does."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    environment.update(kwargs.pop("env", {}))
-    given = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **kwargs}
-    return subprocess.run(
-        [sys.executable, *arguments],
-        text=True,
-        cwd=ROOT,
-        env=environment,
-        **given,
-    )
 
 
 WITHOUT_TENSORFLOW = """
@@ -134,7 +111,9 @@ MISSING = {
 @pytest.fixture(scope="module")
 def said():
     """What one process says of the mistakes, which has no TensorFlow."""
-    finished = python("-c", WITHOUT_TENSORFLOW, input="\n".join(MISSING))
+    finished = run_python(
+        ["-c", WITHOUT_TENSORFLOW], cwd=ROOT, input="\n".join(MISSING)
+    )
     lines = finished.stderr.splitlines()
     assert len(lines) == 2 * len(MISSING), finished.stderr
     return dict(zip(MISSING, zip(lines[::2], lines[1::2])))
@@ -189,7 +168,7 @@ def run_with_flags(monkeypatch, error):
     def main():
         raise error
 
-    defined = known(TRAIN)
+    defined = runs.known("train")
     flags.DEFINE_integer("verbosity", -1, "Of absl.", flag_values=defined)
     monkeypatch.setattr(flags, "FLAGS", defined)
     monkeypatch.setattr(sys, "argv", ["train.py"])
@@ -227,8 +206,11 @@ def test_a_full_disk_is_not_too_little_memory(monkeypatch):
 
 def test_help_that_can_not_be_written():
     """`make hostile` has help to a reader that leaves."""
+    streams = {"capture_output": False, "stderr": subprocess.PIPE}
     with open("/dev/full", "w") as full:
-        process = python("training/train.py", "--help", stdout=full)
+        process = run_python(
+            [ROOT / "training" / "train.py", "--help"], stdout=full, **streams
+        )
     assert process.returncode == 2
     (line,) = process.stderr.splitlines()
     assert line.endswith("No space left on device")
@@ -272,7 +254,8 @@ finally:
 
 def test_help_needs_no_tensorflow():
     """And shows what an encoding has not as its number."""
-    finished = python("-c", IMPORTED, env={"PYTHONIOENCODING": "ascii"})
+    ascii_alone = {"PYTHONIOENCODING": "ascii"}
+    finished = run_python(["-c", IMPORTED], ascii_alone, cwd=ROOT)
     assert (finished.returncode, finished.stderr) == (0, "")
     assert finished.stdout.endswith("False\n")
     assert "\\u03bb" in finished.stdout
@@ -280,8 +263,7 @@ def test_help_needs_no_tensorflow():
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_help_lists_every_flag_once_in_groups(name):
-    command = COMMANDS[name]
-    defined = known(command)
+    command, defined = COMMANDS[name], runs.known(name)
     text = checked_flags.help_text(command, defined)
     lines = text.splitlines()
     assert max(map(len, lines)) <= 80
@@ -348,7 +330,7 @@ def test_flag_files_are_complete_and_cover_the_presets():
 
 
 def test_flag_files_are_found_and_name_others(monkeypatch, tmp_path):
-    """The user's own come first; of no flag file the name is that of a run."""
+    """The user's own come first; a run is named after the first."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "mine.flags").write_text(

@@ -50,13 +50,13 @@ def model(finished):
 
 
 @contextlib.contextmanager
-def full_disk(size=1000):
-    """Within the context, no file can grow past so many bytes.
+def full_disk():
+    """Within the context, no file can grow past 1,000 bytes.
 
     Not even the one that pytest writes to, if its output goes to a file.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
     try:
         yield
     finally:

@@ -230,18 +230,14 @@ def test_distances_of_inception_are_those_of_its_network(
     assert found["network"]["name"] == "pixels of w.h5"
 
 
-def test_weights_that_are_missing_are_named(run, monkeypatch):
+def test_weights_that_can_not_be_downloaded_are_named(run, monkeypatch):
     def fail():
         raise Exception("URL fetch failure on https://example.org: None")
 
     monkeypatch.setattr(evaluation, "inception_weights", fail)
-    for weights, message in (
-        ("/nowhere.h5", "/nowhere.h5 is not a file of weights"),
-        ("imagenet", "could not download.*PATH"),
-    ):
-        given = {"metrics": ["inception"], "inception_weights": weights}
-        with pytest.raises(ValueError, match=message):
-            evaluate.evaluate(run, {}, **given)
+    given = {"metrics": ["inception"], "inception_weights": "imagenet"}
+    with pytest.raises(ValueError, match="could not download.*PATH"):
+        evaluate.evaluate(run, {}, **given)
 
 
 def test_classifier_of_other_data_is_refused(run, tmp_path):
@@ -251,9 +247,6 @@ def test_classifier_of_other_data_is_refused(run, tmp_path):
     ).save(path)
     arguments = {"metrics": ["classifier"], "classifier": path}
     with pytest.raises(ValueError, match="'mnist'.*this run has .*'digits'"):
-        evaluate.evaluate(run, {}, **arguments)
-    path.write_bytes(b"rubbish")
-    with pytest.raises(ValueError, match="other.keras is not the file"):
         evaluate.evaluate(run, {}, **arguments)
 
 

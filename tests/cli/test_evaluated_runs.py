@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from keras_csc.callbacks import TrainingCheckpoint
+from keras_csc.export import export_preset
 from keras_csc.models import ClosedLoopAutoencoder
 from tests.helpers import runs
 
@@ -24,22 +25,44 @@ def run(tmp_path):
     return runs.untrained(tmp_path / "run")
 
 
-def test_classes_of_other_data_are_own_if_their_names_are(run):
-    """Their numbers are those of one data set alone."""
+def test_classes_of_other_data_are_own_if_their_names_are():
+    """Numbers of classes mean something in one data set alone."""
     names = ["one", "two"]
     splits = {"train": types.SimpleNamespace(class_names=names)}
+    trained = train_options.parse(["--dataset=digits"])
     for other, record, own in (
         ("digits", {}, True),
         ("mnist", {}, False),
+        ("mnist", None, False),
         ("mnist", {"class_names": ["1", "2"]}, False),
         ("mnist", {"class_names": names}, True),
     ):
-        (run / "run.json").write_text(json.dumps({"sessions": [], **record}))
-        workdir = workdirs.Workdir(run, create=False, hold=False)
-        recorded = workdir.options()
-        options = train_options.replaced(recorded, dataset=other)
-        found = evaluate.has_own_classes(workdir, options, recorded, splits)
+        options = train_options.replaced(trained, dataset=other)
+        found = evaluate.has_own_classes(record, options, trained, splits)
         assert found is own
+
+
+@pytest.mark.parametrize("names, own", [("ab", True), ("cd", False)])
+def test_classes_of_a_presets_images_are_own_if_their_names_are(
+    run, tmp_path, monkeypatch, names, own
+):
+    """Classes of another folder may have the same numbers."""
+    pictures = [
+        f"{label}/{number}.png" for label in "ab" for number in "123456"
+    ]
+    folder = runs.write_pictures(tmp_path / "pictures", pictures)
+    card = {
+        "recipe": {"dataset": "image_folder"},
+        "training": {"class_names": list(names)},
+    }
+    model = ClosedLoopAutoencoder.from_preset(run / "model")
+    preset = str(export_preset(model, tmp_path / "preset", card))
+    monkeypatch.setattr(
+        evaluate.results, "evaluate", lambda *_, own_classes, **__: own_classes
+    )
+    given = {"data_dir": str(folder)}
+    found = evaluate.evaluate_preset(preset, tmp_path / "new", given)
+    assert found is own
 
 
 def test_a_run_needs_its_preset_no_more(tmp_path):
@@ -70,7 +93,7 @@ def test_a_run_needs_its_preset_no_more(tmp_path):
 
 
 def test_maps_are_evaluated_on_images_of_other_sizes(tmp_path):
-    """Those of a run on crops: cut, enlarged or, of other sets, resized."""
+    """Of a run on crops they are cut, enlarged or, of other sets, resized."""
     run = tmp_path / "run"
     given = runs.options(
         ["--dataset=photographs", "--preset=photographs", "--steps=1"],

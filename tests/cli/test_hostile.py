@@ -116,7 +116,7 @@ def versions():
 
 
 def photos(size=(16, 16)):
-    """A folder of images, one of which has a size and no colours."""
+    """A folder of images; one has this size and no colours."""
     names = [f"{split}/{i}.png" for split in ("train", "test") for i in "abcd"]
     names += [f"train/{number}.png" for number in range(9)]
     runs.write_pictures(pathlib.Path("photos"), names, (16, 16, 3))
@@ -133,9 +133,9 @@ def nothing():
     pass
 
 
-# What is typed in a folder with files of the user's, none of which may change;
-# the exit codes that are right, of which 2 comes with one line; what standard
-# error has to match; and what is made before.
+# What is typed in a folder with files of the user's, which may not change; the
+# exit codes that are right (2 comes with one line); what standard error has to
+# match; and what is made before.
 OK, NO, EITHER = (0,), (2,), (0, 2)
 CASES = [
     # Flags and flag files.

@@ -4,9 +4,6 @@ They are forked from one process, which has imported TensorFlow.
 """
 
 import json
-import pathlib
-import subprocess
-import sys
 
 from keras_csc_cli import devices
 from keras_csc_cli import train
@@ -17,17 +14,14 @@ import numpy as np
 import pytest
 
 from keras_csc.models import ClosedLoopAutoencoder
+from tests.helpers.exporting import ROOT
+from tests.helpers.exporting import run_python
 from tests.helpers.kills import STEPS
 
 
 def python(name, *arguments):
     """Runs a module of the helpers."""
-    ended = subprocess.run(
-        [sys.executable, "-m", f"tests.helpers.{name}", *arguments],
-        cwd=pathlib.Path(__file__).parents[2],
-        capture_output=True,
-        text=True,
-    )
+    ended = run_python(["-m", f"tests.helpers.{name}", *arguments], cwd=ROOT)
     assert ended.returncode == 0, ended.stdout + ended.stderr
 
 

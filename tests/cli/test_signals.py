@@ -3,10 +3,8 @@
 import contextlib
 import errno
 import os
-import pathlib
 import re
 import signal
-import subprocess
 import sys
 
 from keras_csc_cli import command_line
@@ -18,8 +16,7 @@ import pytest
 import tensorflow as tf
 
 from tests.helpers import runs
-
-ROOT = pathlib.Path(__file__).parents[2]
+from tests.helpers.exporting import run_python
 
 pytestmark = pytest.mark.usefixtures("eager")
 
@@ -169,12 +166,7 @@ print("went on")
 
 @pytest.mark.parametrize("starting", [True, False])
 def test_signal_while_an_object_is_deleted(starting):
-    finished = subprocess.run(
-        [sys.executable, "-c", DELETED.format(starting=starting)],
-        capture_output=True,
-        text=True,
-        env={"PYTHONPATH": str(ROOT)},
-    )
+    finished = run_python(["-c", DELETED.format(starting=starting)])
     assert finished.returncode == 143
     assert finished.stdout == ""
     assert finished.stderr == (

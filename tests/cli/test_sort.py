@@ -62,12 +62,14 @@ def folder(tmp_path_factory):
     return root
 
 
+def sort_pictures(pictures, output, **more):
+    given = {"data_dir": pictures, "output": output, **more}
+    return sort.main(runs.given("sort", **given))
+
+
 def test_folders_are_sorted(folder, capsys):
     before = runs.contents(folder / "pictures")
-    given = runs.given(
-        "sort", data_dir=folder / "pictures", output=folder / "out"
-    )
-    page = sort.main(given)
+    page = sort_pictures(folder / "pictures", folder / "out")
     assert runs.contents(folder / "pictures") == before
     report = json.loads((folder / "out" / "sorted.json").read_text())
     wrong = {
@@ -90,7 +92,7 @@ def test_folders_are_sorted(folder, capsys):
     assert "0.93 ± 0.10" in text and len(text) < 6e6
     assert "twin" not in text
     with pytest.raises(ValueError, match="exists already"):
-        sort.main(given)
+        sort_pictures(folder / "pictures", folder / "out")
 
 
 def test_twins_are_told(folder, tmp_path):
@@ -98,11 +100,7 @@ def test_twins_are_told(folder, tmp_path):
         copied = tmp_path / "pictures" / name
         shutil.copytree(folder / "pictures" / name, copied)
     shutil.copy(copied / "4.png", copied / "again.png")
-    page = sort.main(
-        runs.given(
-            "sort", data_dir=tmp_path / "pictures", output=tmp_path / "out"
-        )
-    )
+    page = sort_pictures(tmp_path / "pictures", tmp_path / "out")
     assert "2 pictures have a twin" in page.read_text()
 
 
@@ -126,9 +124,7 @@ def test_the_model_is_the_same_elsewhere(folder):
 
 def test_evidence_is_of_the_classifier_that_did_not_see_it(folder):
     """It adds up to what that one says, but for the mean of all pictures."""
-    source = data.folders.open_folder(
-        None, (SIDE, SIDE, 3), folder / "pictures", 0.0, random_crop=False
-    )
+    source = sort._opened(folder / "pictures", SIDE)
     images, labels = data.load_arrays(source)
     found = sorting.sort_pictures(
         images, labels, source.class_names, list(source.files)
@@ -151,9 +147,7 @@ def test_pictures_without_folders_are_grouped(folder, tmp_path):
     for path in (folder / "pictures").rglob("*.png"):
         name = f"{path.parent.name.strip('<>')}-{path.name}"
         (pictures / name).write_bytes(path.read_bytes())
-    page = sort.main(
-        runs.given("sort", data_dir=pictures, output=tmp_path / "out", groups=2)
-    )
+    page = sort_pictures(pictures, tmp_path / "out", groups=2)
     report = json.loads((tmp_path / "out" / "sorted.json").read_text())
     stand = {
         each["folder"]
@@ -176,7 +170,5 @@ def test_pictures_without_folders_are_grouped(folder, tmp_path):
 def test_mistakes_are_named(tmp_path, names, message):
     pictures = runs.write_pictures(tmp_path / "pictures", names)
     with pytest.raises((UsageError, data.DataError), match=message):
-        sort.main(
-            runs.given("sort", data_dir=pictures, output=tmp_path / "out")
-        )
+        sort_pictures(pictures, tmp_path / "out")
     assert not (tmp_path / "out").exists()

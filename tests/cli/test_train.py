@@ -243,7 +243,6 @@ def test_last_checkpoint_is_evaluated_on_images_of_other_classes(
     "arguments, message",
     [
         (["--dataset=digit"], "did you mean digits"),
-        (["--preset=digit"], "Did you mean 'digits'"),
         (["--dataset=mnist", "--data_dir=/nowhere"], "tfds build mnist"),
         (["--architecture=sparsity=1e400"], "`sparsity` must be .*inf"),
         (["--batch_size=5000"], "in \\[1, 1330\\], the number of train"),
@@ -264,10 +263,8 @@ def test_mistakes_are_named_before_any_work(tmp_path, arguments, message):
 def test_labels_that_are_missing_are_named(tmp_path):
     folder = write_images(tmp_path / "images", 60) / "a"
     given = ["--dataset=image_folder", f"--data_dir={folder}"]
-    for flag in ("--game=class_features=4", "--metrics=classes"):
-        with pytest.raises(ValueError, match="has no labels|has none"):
-            flags = ["--game=class_features=0", "--batch_size=16", flag]
-            train.train(options(tmp_path / "run", *given, *flags))
+    with pytest.raises(ValueError, match="--game: .* has no labels"):
+        train.train(options(tmp_path / "run", *given, "--batch_size=16"))
 
 
 def test_a_dead_network_is_saved_and_not_evaluated(tmp_path):

@@ -18,7 +18,6 @@ import skimage.data
 import tensorflow as tf
 from PIL import Image
 
-from keras_csc import data
 from keras_csc.files import locked
 from keras_csc.restoration import SparseDenoiser
 from keras_csc.restoration.geometry import BORDER
@@ -54,15 +53,8 @@ def options(photographs):
     return given
 
 
-def test_batches_are_a_function_of_seed_and_step(photographs):
-    source = data.open_dataset(
-        "image_folder",
-        "train",
-        (128, 128, 1),
-        photographs,
-        random_crop=True,
-        resize=False,
-    )
+def test_batches_are_a_function_of_seed_and_step(options):
+    source = train_denoiser._opened(options("unused"), "train")
 
     def take(first_step):
         found = noisy_batches(source, 4, seed=3, first_step=first_step)

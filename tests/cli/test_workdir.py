@@ -1,4 +1,4 @@
-"""Whose files a command may touch: those of a run, in a run's folder."""
+"""Whose files a command may touch: a run's, in a run's folder."""
 
 import functools
 import json

@@ -1,4 +1,4 @@
-"""Figures of features and maps of which classes or all are missing."""
+"""Figures of features and of maps, also where classes are missing."""
 
 import numpy as np
 import pytest

@@ -32,7 +32,7 @@ def draw(*shape, seed=0):
 
 
 def make(**changes):
-    """A model whose statistics are those of noise."""
+    """A model whose statistics are of noise."""
     model = small_autoencoder(**changes)
     spread_weights(model)
     encoder = model.encoder

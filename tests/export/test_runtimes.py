@@ -7,6 +7,7 @@ import pytest
 
 from keras_csc.export import export_runtime
 from keras_csc.export import load_runtime
+from keras_csc.export.runtimes import PACKAGES
 from tests.export.test_files import picture
 from tests.export.test_signatures import LABELS
 from tests.export.test_signatures import calls
@@ -79,11 +80,6 @@ def test_it_computes_there_what_the_model_does(exported, tmp_path):
                 assert received.tolist() == expected.tolist()
 
 
-MODULES = {
-    "litert": ("ai_edge_litert",),
-    "onnx": ("onnxruntime", "tf2onnx"),
-    "openvino": ("openvino",),
-}
 MAPS = [(2, (16, 16, 3)), (1, (21, 14, 3))]
 
 
@@ -105,7 +101,7 @@ MAPS = [(2, (16, 16, 3)), (1, (21, 14, 3))]
 def test_it_computes_what_the_model_does(
     runtime, kind, sizes, request, tmp_path
 ):
-    for module in MODULES[runtime]:
+    for module in PACKAGES[runtime]:
         pytest.importorskip(module)
     model = request.getfixturevalue(kind).model
     folder = export_runtime(model, tmp_path / runtime, runtime)
@@ -131,7 +127,7 @@ def test_it_computes_what_the_model_does(
     ],
 )
 def test_keras_exports_it_too(runtime, file, name, key, exported, tmp_path):
-    for module in MODULES[runtime]:
+    for module in PACKAGES[runtime]:
         pytest.importorskip(module)
     model, given = exported.model, images(2)
     model.export(tmp_path / file, runtime, verbose=False)

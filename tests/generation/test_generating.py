@@ -114,7 +114,7 @@ def test_a_preset_comes_back_to_the_bit(model, preset):
 
 
 def test_weights_of_a_model_bring_their_density_or_none(model, tmp_path):
-    """Also of a `.keras` file; those of a preset that was fine-tuned none."""
+    """Also in a `.keras` file. Weights without a density remove it."""
     model.save(tmp_path / "model.keras")
     again = keras.saving.load_model(tmp_path / "model.keras")
     np.testing.assert_array_equal(

@@ -162,7 +162,7 @@ def tell(folder, rng=None):
 def digests(folder):
     """Digests of what a run left, by name.
 
-    Those of the files of the last checkpoint and of the trained model, but for
+    Of the files of the last checkpoint and of the trained model, but for
     `metadata.json`, which has the date; and of the SavedModel's tensors, which
     Keras writes in an arbitrary order.
     """

@@ -1,6 +1,6 @@
 """Servers of a SavedModel, with the interfaces of TensorFlow Serving.
 
-REST is that of `serving/server.py`, without KServe; gRPC has its messages from
+`serving/server.py` answers by REST, without KServe; gRPC has its messages from
 the package of TensorFlow Serving.
 """
 

@@ -52,7 +52,7 @@ def synthesize(codes, kernel, image_size, strides, padding):
 
 
 def largest_eigenvalue(kernel, image_size, strides, padding):
-    """That of `A Aᵀ` and of `Aᵀ A`, whichever is the smaller matrix."""
+    """Of `A Aᵀ` and `Aᵀ A` alike: the smaller matrix is decomposed."""
     matrix, _ = analysis_matrix(kernel, image_size, strides, padding)
     if matrix.shape[0] > matrix.shape[1]:
         matrix = matrix.T

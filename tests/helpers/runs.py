@@ -29,12 +29,19 @@ def options(flags, workdir, *more):
     return train_options.parse([*flags, f"--workdir={workdir}", *more])
 
 
+def known(command, *arguments):
+    """The flags of a command, with these arguments."""
+    found = flags.FlagValues()
+    command_line.define(COMMANDS[command].sections, found)
+    assert found(["", *arguments]) == [""]
+    return found
+
+
 def given(command, **values):
     """The options of a command, with some of them given."""
-    sections, known = COMMANDS[command].sections, flags.FlagValues()
-    command_line.define(sections, known)
-    known(["", *(f"--{name}={value}" for name, value in values.items())])
-    return command_line.values(sections, known)
+    arguments = [f"--{name}={value}" for name, value in values.items()]
+    found = known(command, *arguments)
+    return command_line.values(COMMANDS[command].sections, found)
 
 
 def write_pictures(folder, names, shape=(16, 16)):

@@ -18,12 +18,12 @@ from keras_csc.metrics import nearest_subspace_accuracy
 from keras_csc.metrics import retrieval_rate
 
 
-def sphere(n, d, seed=0):
-    return normalize(np.random.default_rng(seed).normal(size=(n, d)))
+def sphere(n, d):
+    return normalize(np.random.default_rng(0).normal(size=(n, d)))
 
 
-def perturbed(features, scale, seed=1):
-    noise = np.random.default_rng(seed).normal(size=features.shape)
+def perturbed(features, scale):
+    noise = np.random.default_rng(1).normal(size=features.shape)
     return features + scale * noise
 
 
@@ -45,13 +45,6 @@ def test_cosine_agrees_with_scikit_learn():
     assert cosine_similarity(features, 0 * features) == 0
 
 
-def test_retrieval_agrees_with_brute_force():
-    features = sphere(40, 5)
-    reconstructed = perturbed(features, 0.3)
-    value = retrieval_rate(features, reconstructed)
-    assert value == brute_force_retrieval(features, reconstructed)
-
-
 @pytest.mark.parametrize("origin", [0, 1e4])
 def test_ties_are_misses(origin):
     """Also where distances from a matrix product are rounding errors."""
@@ -64,8 +57,9 @@ def test_ties_are_misses(origin):
     assert retrieval_rate(features[:1], features[1:2]) == 1
 
 
-def test_retrieval_of_images_agrees_with_brute_force():
-    images = np.random.default_rng(2).uniform(-1, 1, (40, 4, 5, 3))
+@pytest.mark.parametrize("shape", [(40, 5), (40, 4, 5, 3)])
+def test_retrieval_agrees_with_brute_force(shape):
+    images = np.random.default_rng(2).uniform(-1, 1, shape)
     images[7] = images[8]
     made = perturbed(images, 0.8).astype("float32")
     images = images.astype("float32")

@@ -27,11 +27,12 @@ from tests.helpers.reference_loop import spread_weights
 
 GAP = 4
 CAPTION = 36  # Two lines.
+SIDE = 96  # 12 times that of an image.
 
 
-def random_images(n=5, height=6, width=4, channels=3, seed=0):
+def random_images(n=5, seed=0):
     rng = np.random.default_rng(seed)
-    return rng.uniform(-1, 1, (n, height, width, channels)).astype("float32")
+    return rng.uniform(-1, 1, (n, 6, 4, 3)).astype("float32")
 
 
 def test_images_stand_in_row_major_order_on_white():
@@ -273,48 +274,44 @@ def image():
     return np.random.default_rng(0).uniform(-1, 1, (8, 8, 3))
 
 
-def rgb(image, scale):
+def rgb(image):
     """An image in [-1, 1] as the pixels of a tile."""
     pixels = np.broadcast_to(to_pixels(image), (*image.shape[:2], 3))
-    return pixels.repeat(scale, 0).repeat(scale, 1)
+    return pixels.repeat(12, 0).repeat(12, 1)
 
 
-def columns(picture, count, width):
+def columns(picture, count):
     """The columns of a picture that ends with the last one."""
-    step = width + GAP
-    end = picture.shape[1]
-    starts = [end - step * (count - number) for number in range(count)]
-    return [picture[:, start : start + width] for start in starts]
+    starts = [-(SIDE + GAP) * number for number in range(count, 0, -1)]
+    return [picture[:, start:][:, :SIDE] for start in starts]
 
 
 @pytest.mark.parametrize("stage", [1, 2])
 def test_picture_grows_from_its_atoms_to_their_sum(explanation, stage):
     picture = growing_picture(explanation, stage, side=100)
     assert picture.dtype == "uint8"
-    assert picture.shape[0] == 2 * GAP + CAPTION + 96
+    assert picture.shape[0] == 2 * GAP + CAPTION + SIDE
     found = explanation.stages[stage - 1]
     sums = [found.offset + found.to_pixels(s) for _, s in found.partial_sums()]
     expected = [*sums, explanation.image]
-    assert picture.shape[1] == GAP + len(expected) * (96 + GAP)
-    for column, image in zip(columns(picture, len(expected), 96), expected):
-        np.testing.assert_array_equal(column[-96 - GAP : -GAP], rgb(image, 12))
+    assert picture.shape[1] == GAP + len(expected) * (SIDE + GAP)
+    for column, image in zip(columns(picture, len(expected)), expected):
+        np.testing.assert_array_equal(column[-SIDE - GAP : -GAP], rgb(image))
         assert column[GAP : GAP + CAPTION].min() < 100  # There are words.
 
 
 @pytest.mark.parametrize("stage", [1, 2])
 def test_strongest_atoms_stand_side_by_side(explanation, stage):
-    picture = strongest_atoms(explanation, stage, maximum=3, side=96)
+    picture = strongest_atoms(explanation, stage, maximum=3, side=SIDE)
     found = explanation.stages[stage - 1]
     parts = [found.to_pixels(found.contribution(a)) for a in found.order[:3]]
     largest = np.abs(parts).max()
-    for column, part, atom in zip(
-        columns(picture, 3, 96), parts, found.order[:3]
-    ):
-        below = column[-96 - GAP : -GAP]
-        np.testing.assert_array_equal(below, rgb(part / largest, 12))
+    for column, part, atom in zip(columns(picture, 3), parts, found.order[:3]):
+        below = column[-SIDE - GAP : -GAP]
+        np.testing.assert_array_equal(below, rgb(part / largest))
         # Codes of 4 or 2 places a side: white where they are 0.
-        tile = column[-2 * (96 + GAP) : -96 - 2 * GAP]
-        size = 96 // found.codes.shape[0]
+        tile = column[-2 * (SIDE + GAP) : -SIDE - 2 * GAP]
+        size = SIDE // found.codes.shape[0]
         tile = tile[::size, ::size].astype(int)
         np.testing.assert_array_equal(
             np.all(tile == 255, -1), found.codes[..., atom] == 0
@@ -327,19 +324,19 @@ def test_strongest_atoms_stand_side_by_side(explanation, stage):
 def test_found_stands_beside_drawn(explanation, stage):
     found = explanation.stages[stage - 1]
     drawn = found.drawn
-    picture = found_and_drawn(explanation, stage, maximum=2, side=96)
-    step = 96 + GAP
-    rows = [picture[-step * n :][:96] for n in (3, 2, 1)]
-    tiles = [columns(row, 3, 96) for row in rows]
+    picture = found_and_drawn(explanation, stage, maximum=2, side=SIDE)
+    step = SIDE + GAP
+    rows = [picture[-step * n :][:SIDE] for n in (3, 2, 1)]
+    tiles = [columns(row, 3) for row in rows]
     sums = [
         each.offset + each.to_pixels(each.synthesis) for each in (found, drawn)
     ]
     for tile, made in zip(tiles[0], [*sums, sums[1] - sums[0]]):
-        expected = rgb(np.clip(made, -1, 1), 12)
+        expected = rgb(np.clip(made, -1, 1))
         np.testing.assert_allclose(tile.astype(int), expected, atol=1)
     for atom, row in zip(found.order, tiles[1:]):
         values = [each.codes[..., atom] for each in (found, drawn)]
-        size = 96 // len(values[0])
+        size = SIDE // len(values[0])
         for tile, codes in zip(row, [*values, values[1] - values[0]]):
             tile = tile[::size, ::size].astype(int)
             plain = np.abs(codes) > 1e-3
