@@ -25,9 +25,6 @@ MAY_CHANGE = {
 }
 # Flags that may differ between workers: not when all of them log.
 MAY_DIFFER = MAY_CHANGE - {"save_every"}
-# Flags of earlier versions that changed nothing of what is computed, or that a
-# trained preset implies.
-FORMER = ("evaluation_limit", "freeze_normalizations", "log_every")
 # Data sets that come inside a library.
 EMBEDDED = ("digits", "photographs")
 # Data sets that `--noresize` cuts into crops.

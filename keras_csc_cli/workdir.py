@@ -183,21 +183,18 @@ class Workdir:
         """The options that the run was made with, parsed as flags are.
 
         Options that there were not yet when they were written have their
-        defaults. Those that there are no more are passed over if they were off
-        or changed nothing.
+        defaults.
 
         Raises:
-            UsageError: for a value that no flag can have, or another option
-                that there is not: to pass it over would be a wrong answer in
+            UsageError: for a value that no flag can have, or an option that
+                there is not: to pass it over would be a wrong answer in
                 silence.
         """
         known = vars(train_options.parse([]))
         given = [
             f"--{name}={text_of(value)}"
             for name, value in self.recorded().items()
-            if value != known.get(name, False)
-            and value is not None
-            and name not in train_options.FORMER
+            if value is not None and value != known.get(name)
         ]
         try:
             options = train_options.parse(given)

@@ -220,7 +220,6 @@ def test_an_option_that_there_was_not_had_its_default(tmp_path):
     begun(tmp_path)
     recorded = workdir.recorded()
     del recorded["augment"]
-    recorded |= {"log_every": 50, "deterministic": False}  # flags once
     workdir.flags.write_text(json.dumps(recorded))
     with pytest.raises(ValueError, match="augment was , is"):
         workdir.claim(options(tmp_path, "--augment=flip"))
