@@ -40,15 +40,16 @@ class ConvSparseCoding2D(keras.layers.Layer):
 
     `z ← prox(y + η Aᵀ(x - A y))`,  `η = 1/L`,  `L ≥ λmax(AᵀA)`.
 
-    `L = ops.frame_bound(W, strides)`, in closed form and for images of every
-    size, is stored as the weight `operator_norm`, so that in inference the
-    layer is a pure function of its input. A call in training computes it anew;
-    where atoms are changed without one, `update_operator_norm` does.
+    `L = ops.frame_bound(W, strides)` has a closed form and holds for images of
+    every size. It is stored as the weight `operator_norm`: in inference the
+    layer is a pure function of its input. A call in training computes `L`
+    anew. If you change atoms otherwise, call `update_operator_norm`.
 
-    With `gradient="implicit"` the layer solves the program, by `iterations`
-    steps with adaptive restart, and differentiates the optimality conditions
-    of the solution: it needs no more memory for more iterations. The fewer
-    they are, the less the gradient is that of the codes.
+    With `gradient="implicit"` the layer solves the program by `iterations`
+    steps with adaptive restart. It differentiates the optimality conditions of
+    the solution, and so needs no more memory for more iterations. This is the
+    gradient of the solution: with few iterations the codes are not yet the
+    solution, and have another gradient.
 
     Args:
         filters: int, number of atoms.
@@ -62,9 +63,9 @@ class ConvSparseCoding2D(keras.layers.Layer):
         nonnegative: bool, whether codes are constrained to `z ≥ 0`.
         iterations: int, at least 1; at most 1000 unrolled ones.
         gradient: `"unrolled"` or `"implicit"`.
-        prox: function of values and a threshold, as of `ops.sparse_code`, for
-            another penalty than `‖z‖₁`; of unrolled steps alone, and without
-            `nonnegative`. Register it with Keras to save the layer.
+        prox: function of values and a threshold, as in `ops.sparse_code`, for
+            another penalty than `‖z‖₁`. It goes with unrolled steps, and
+            without `nonnegative`. Register it with Keras to save the layer.
         kernel_initializer: initialiser of the dictionary.
         kernel_constraint: constraint of the dictionary: `"unit_atoms"`,
             `"tight_frame"`, one of Keras, or `None`; see `constraints`.
@@ -76,13 +77,13 @@ class ConvSparseCoding2D(keras.layers.Layer):
         training: bool, whether to compute the step size anew.
 
     Input shape: `(batch, height, width, channels)`.
-    Output shape: `(batch, code_height, code_width, filters)`, sizes as of a
-    convolution.
+    Output shape: `(batch, code_height, code_width, filters)`; a
+    convolution has the same sizes.
 
     Raises:
         ValueError: for an argument that is not as above, or a `sparsity` of a
-            call that is below 0. Tensors, and NumPy's numbers, of which Keras
-            makes them, are not looked at.
+            call that is below 0. A `sparsity` that is a tensor or a number of
+            NumPy's is not checked.
 
     References:
         Dai et al., Closed-loop transcription via convolutional sparse coding,
@@ -215,14 +216,14 @@ class ConvSparseCoding2D(keras.layers.Layer):
     def step_size(self):
         """`η`, in units of the objective's inverse curvature.
 
-        A dictionary of zeros, for which every step will do, has the step of
-        an orthonormal one.
+        A dictionary of zeros has the step of an orthonormal dictionary: any
+        step will do.
         """
         norm = ops.convert_to_tensor(self.operator_norm)
         return 1 / ops.where(norm > 0, norm, 1)
 
     def set_dictionary(self, atoms):
-        """Replaces the dictionary, and the step size by that of the new one.
+        """Replaces the dictionary, and computes its step size.
 
         Args:
             atoms: array `(kernel_size, kernel_size, channels, filters)`. The
@@ -288,7 +289,7 @@ class ConvSparseCoding2D(keras.layers.Layer):
 
         Args:
             codes: tensor `(batch, code_height, code_width, filters)`.
-            image_size: `(height, width)`, by default that of
+            image_size: `(height, width)`, by default as in
                 `ops.synthesis_size`.
         """
         return synthesis(

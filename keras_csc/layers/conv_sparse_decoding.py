@@ -18,9 +18,9 @@ class ConvSparseDecoding2D(keras.layers.Layer):
     offset: the image is a sum of the atoms, each as strong as its code says.
 
     With a `coding_layer` it draws with the atoms of that layer, and is its
-    exact synthesis operator: the layer has no weights of its own, and the
-    gradient of what it draws is one of the coding layer's kernel. The model
-    that holds both layers links them; such a layer has no configuration.
+    exact synthesis operator. Then it has no weights of its own: the gradient of
+    what it draws moves the coding layer's kernel. The model that holds both
+    layers links them, so such a layer has no configuration.
 
     Args:
         channels: int, channels of the images.
@@ -28,7 +28,7 @@ class ConvSparseDecoding2D(keras.layers.Layer):
         strides: int.
         padding: `"same"` or `"valid"`.
         kernel_initializer: initialiser of the dictionary.
-        kernel_constraint: constraint of the dictionary; as of
+        kernel_constraint: constraint of the dictionary, as in
             `ConvSparseCoding2D`.
         coding_layer: `ConvSparseCoding2D`, or a `keras.layers.Conv2D` with a
             square kernel, in the place of all of the above.

@@ -7,9 +7,9 @@ def add_dictionary(layer, channels, filters):
     """Adds the kernel `(k, k, channels, filters)`, one atom per filter.
 
     Uses the layer's `kernel_size`, `kernel_initializer` and
-    `kernel_constraint`, which the initial value satisfies. That is the work of
-    an initialiser: of a layer that is built within a `tf.function`, or by a
-    symbolic call, what `build` assigns is lost.
+    `kernel_constraint`. The initial value satisfies the constraint, and an
+    initialiser sees to it: what `build` assigns is lost if a `tf.function` or a
+    symbolic call builds the layer.
     """
 
     def initial(shape, dtype=None):

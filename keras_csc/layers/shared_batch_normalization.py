@@ -10,20 +10,21 @@ from keras_csc.validation import check_number
 
 @keras.saving.register_keras_serializable(package="keras_csc")
 class SharedBatchNormalization(keras.layers.BatchNormalization):
-    """Batch normalisation whose statistics can be those of another batch.
+    """Batch normalisation that can take the statistics of another batch.
 
     `y = γ · (x - m) / √(v + ε) + β` over the last axis. In training, `m` and
     `v` are the mean and variance of the batch, over all replicas, and update
-    moving averages; in inference they are the moving averages. So they are,
-    as of Keras's layer, in training with `trainable = False`, and stay what
-    they are. A call with `moments` uses those instead and updates nothing: so
-    can regenerated images be normalised with the statistics of the real ones,
-    and a wrong scale or offset of them remain visible in their features.
+    the moving averages. In inference `m` and `v` are the moving averages. With
+    `trainable = False` they are the moving averages in training, too, and no
+    average moves, as in Keras's layer.
+
+    A call with `moments` uses these instead, and updates nothing. So
+    regenerated images can be normalised with the statistics of real images:
+    then a wrong scale or offset stays visible in their features.
 
     `isotropic` divides all channels by one deviation, the root of the mean of
-    their variances. Of a shift and one scale, distances between images keep
-    their proportions: a channel in which images hardly differ, where noise
-    is most of what there is, is not made as large as the others.
+    their variances. Then distances between images keep their proportions. A
+    channel in which images hardly differ is mostly noise, and stays small.
 
     Args:
         momentum: float in `[0, 1)`, of the moving averages.
@@ -38,7 +39,7 @@ class SharedBatchNormalization(keras.layers.BatchNormalization):
         inputs: tensor `(batch, ..., channels)`.
         training: bool.
         moments: `(mean, variance)`, each of shape `(channels,)`, for instance
-            of `layer.normalize(other_inputs)`.
+            from `layer.normalize(other_inputs)`.
 
     Input shape: `(batch, ..., channels)`. Output shape: the same.
 
@@ -91,8 +92,8 @@ class SharedBatchNormalization(keras.layers.BatchNormalization):
         Returns:
             `(outputs, (mean, variance))`; the moments are over all axes but
             the last, and over all replicas, of shape `(channels,)`. No
-            gradient flows through the moments themselves. Those of a layer
-            with `trainable = False` are its moving averages.
+            gradient flows through the moments themselves. With
+            `trainable = False` they are the moving averages.
         """
         if not self.trainable:
             moments = self._moving()
@@ -142,7 +143,7 @@ class SharedBatchNormalization(keras.layers.BatchNormalization):
 
         Args:
             outputs: tensor `(batch, ..., channels)`.
-            moments: as of a call, by default the moving averages.
+            moments: as in a call, by default the moving averages.
             gain: number or tensor `(channels,)`.
         """
         mean, variance = self._moving() if moments is None else moments
@@ -154,7 +155,7 @@ class SharedBatchNormalization(keras.layers.BatchNormalization):
     def update(self, mean, variance):
         """Moves the moving averages towards a batch's `moments`.
 
-        Those of a layer with `trainable = False` stay.
+        With `trainable = False` they stay.
         """
         if not self.trainable:
             return
@@ -173,8 +174,8 @@ def batch_moments(inputs, near):
     """Mean and variance of every channel, over all replicas.
 
     Sums are of differences from a mean: float32 can't tell a small deviation
-    about a large mean from none. That is the batch's, or of several replicas,
-    for which it would be one collective more, `near`, a constant.
+    about a large mean from none. This mean is the batch's. On several replicas
+    it is `near`, a constant, as the batch's would need another collective.
     """
     inputs = at_least_float32(inputs)
     inputs = ops.reshape(inputs, (-1, inputs.shape[-1]))

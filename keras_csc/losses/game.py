@@ -86,7 +86,7 @@ class Loop:
     def mean(self, value):
         """A mean over this replica's images, weighed by their number.
 
-        The mean of these over the replicas is that over the global batch.
+        The replicas' mean of these is the mean over the global batch.
         """
         # No `functools.cached_property`: it holds a lock, for which the other
         # replicas' threads would wait while this one waits for their sum.
@@ -154,8 +154,8 @@ class Game:
     def losses(self, loop):
         """What this replica's encoder and decoder descend.
 
-        The gradients are to be summed over the replicas: the losses are
-        divided by their number.
+        The losses are divided by the number of replicas: sum their gradients
+        over the replicas.
 
         Args:
             loop: `Loop`.
@@ -191,14 +191,15 @@ class Game:
 class MomentMemory:
     """Second moments of more images than a batch holds.
 
-    `M ← m · M + B` of the moments `B` of a batch, and of its counts. The
-    batches before are constants; the gradient of the batch's own part is
-    scaled by `1/(1 - m)`, so that it has the size of the gradient of all, once
-    the memory is full: after `t` steps it is `1/(1 - mᵗ)` times as large.
+    `M ← m · M + B`, with the moments `B` of a batch; counts likewise. Former
+    batches are constants. The gradient of the batch's own part is scaled by
+    `1/(1 - m)`. So it has the size that the gradient of all batches would
+    have, once the memory is full. After `t` steps it is `1/(1 - mᵗ)` times as
+    large.
 
-    Rates of `M` are those of about `1/(1 - m)` batches, seen by the encoders
-    of the steps before. `B` is that of the global batch, so that the memory is
-    the same on every replica.
+    `M` has the rates of about `1/(1 - m)` batches, as the encoders of former
+    steps saw them. `B` is of the global batch, so every replica has the same
+    memory.
 
     Args:
         shapes: dict of shapes, of `RecipeGame.moment_shapes`.
@@ -246,8 +247,8 @@ class MomentMemory:
     def load_own_variables(self, store):
         """Takes the moments of a store, if they are of the same shapes.
 
-        A store without any, of a model that was not in training, leaves them
-        as they are. Those of another game are left out, with a warning.
+        A store of a model that was not in training has none, and changes
+        nothing. Moments of another game are left out, with a warning.
         """
         own = self.variables.items()
         found = {n: store[n] for n in self.variables if n in store.keys()}

@@ -16,7 +16,7 @@ from keras_csc.ops.tensors import to_sphere
 from keras_csc.validation import check_integer
 from keras_csc.validation import check_number
 
-# Weight of `T` in the encoder, in units of that in the decoder.
+# Weight of `T` in the encoder, in units of its weight in the decoder.
 ENCODER = 1 / 10
 # Weight of an upper stage's own error, in units of the first stage's.
 UPPER = 1 / 50
@@ -30,8 +30,8 @@ VIEW_RATE, VIEW_CONSISTENCY = 2.5, 15
 class RecipeGame(Game):
     """Closed-loop transcription with the terms that make images sharp.
 
-    The rate reduction `T = ΔR(Z, Ẑ)` is that of `TranscriptionGame`; the other
-    terms are ours, unless said otherwise. All of it is measured in feature
+    The rate reduction `T = ΔR(Z, Ẑ)` is as in `TranscriptionGame`. The other
+    terms are ours, unless said otherwise. All terms are measured in feature
     space: no image is compared with another.
 
     ```
@@ -40,31 +40,32 @@ class RecipeGame(Game):
     decoder descends   rate · T + multistage · S
     ```
 
-    - `S = Σ_l ρ^l mean ((h_l(x̂) - h_l(x)) / σ_l)² / Σ_l ρ^l`, `ρ = 1/4`: the
-      multi-stage closed loop, over the codes `h_l` of the encoder's stages,
-      in units of their standard deviation `σ_l` in the batch, the root of the
-      mean variance of their channels.
-    - `E = E_1 + Σ_{l>1} E_l / 50`, `E_l = mean (x^{l-1} - A^l z^l)²`: what
-      every stage's codes leave of its input, with both held fixed, so that
-      only the atoms `A^l` descend it. For a tight frame that is the update of
-      data-driven tight frames, and keeps its atoms ones that the input is made
-      of. The upper stages, whose input has a deviation of 1, weigh less.
-    - `P`: the first `class_features` features of every image, scaled to norm
-      1, with a further coordinate, 1, so that classes are affine subspaces,
-      each about a mean of its own. They carry the classes; the other features
-      are free for what makes images. `class_epsilon` is the distortion `ε` of
-      `ΔR(P | y)`. A fine one asks the features of a class to fill directions
-      of their own. A coarse one asks the classes to differ: for `ε → ∞` it is
-      `(d / 2ε)²`, with `d` numbers a row, times by how much the mean
-      `⟨p, p'⟩²` of pairs of a class exceeds that of all pairs.
-    - `Q`: the `view_features` features after them, scaled to norm 1, of every
-      image and of a random view of it, `q_i` and `q'_i`; see `models.views`.
-      `R(Q)` spreads them, and `D = mean_i ‖q_i - q'_i‖²` makes those of an
-      image alike: they tell what images show, without labels.
-    - `memory`: rates are of second moments `M ← m · M + ZᵀZ`, in which the
-      batches before weigh less by every step, and their counts alike. The
-      gradient, which only the batch has, is scaled by `1/(1 - m)`. A batch
-      need not hold as many images of every class as there are features then.
+    - `S = Σ_l ρ^l mean ((h_l(x̂) - h_l(x)) / σ_l)² / Σ_l ρ^l`, `ρ = 1/4`, is
+      the multi-stage closed loop. `h_l` are the codes of the encoder's stages.
+      `σ_l` is their standard deviation in the batch: the root of the mean
+      variance of their channels.
+    - `E = E_1 + Σ_{l>1} E_l / 50`, `E_l = mean (x^{l-1} - A^l z^l)²`, is what
+      every stage's codes leave of its input. Input and codes are held fixed,
+      so only the atoms `A^l` descend it. For a tight frame this is the update
+      of data-driven tight frames: the atoms stay near what the input is made
+      of. Upper stages weigh less, as their input has a deviation of 1.
+    - `P` are the first `class_features` features of every image, which carry
+      the classes. The other features are free for what makes images. `P` is
+      scaled to norm 1 and has a further coordinate, 1. So classes are affine
+      subspaces, each about a mean of its own. `class_epsilon` is the
+      distortion `ε` of `ΔR(P | y)`. A fine one asks the features of a class to
+      fill directions of their own. A coarse one asks the classes to differ.
+      Let `p, p'` be a pair of rows of `d` numbers. For `ε → ∞` the reduction
+      is `(d / 2ε)²` times (the mean `⟨p, p'⟩²` of pairs of a class less the
+      mean of all pairs).
+    - `Q` are the `view_features` features after them, scaled to norm 1: `q_i`
+      of an image and `q'_i` of a random view of it (`models.views`). `R(Q)`
+      spreads them. `D = mean_i ‖q_i - q'_i‖²` makes an image and its view
+      alike. So they tell what images show, without labels.
+    - `memory`: rates are of second moments `M ← m · M + ZᵀZ`, in which former
+      batches weigh less by every step; counts likewise. Only the batch has a
+      gradient, which is scaled by `1/(1 - m)`. Then a batch may hold fewer
+      images of a class than there are features.
     - `x̂` is normalised, inside the encoder, with the batch statistics of `x`.
 
     Args:
@@ -83,13 +84,14 @@ class RecipeGame(Game):
         ValueError: for an argument that is not as above.
 
     References:
-        Dai et al., CTRL: closed-loop transcription to an LDR via minimaxing
-        rate reduction, Entropy 2022, eq. 11-21; Cai et al., Data-driven tight
-        frame construction and image denoising, ACHA 2014; Tong et al.,
-        Unsupervised learning of structured representations via closed-loop
-        transcription, CPAL 2024 (views); Ma et al., Segmentation of
-        multivariate mixed data via lossy data coding and compression, PAMI
-        2007 (rates, also about a mean).
+        - Dai et al., CTRL: closed-loop transcription to an LDR via minimaxing
+          rate reduction, Entropy 2022, eq. 11-21.
+        - Cai et al., Data-driven tight frame construction and image denoising,
+          ACHA 2014.
+        - Tong et al., Unsupervised learning of structured representations via
+          closed-loop transcription, CPAL 2024 (views).
+        - Ma et al., Segmentation of multivariate mixed data via lossy data
+          coding and compression, PAMI 2007 (rates, also about a mean).
     """
 
     shared_statistics = True
@@ -263,7 +265,7 @@ def _mean_variance(code, mean, variance):
     """Mean variance of the channels of codes, from what normalised them.
 
     Where an encoder splits codes, the moments are of their positive and
-    negative parts, of which one is always 0.
+    negative parts; one of the two is always 0.
     """
     channels = code.shape[-1]
     if mean.shape[-1] == channels:

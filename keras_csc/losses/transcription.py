@@ -28,9 +28,9 @@ MULTI_NAMES = (
 class TranscriptionGame(Game):
     """Closed-loop transcription (CTRL) as published.
 
-    With `Z = f(X)` the features of images, `X̂ = g(Z)` the regenerated images
-    and `Ẑ = f(X̂)` their features, the encoder maximises and the decoder
-    minimises a rate reduction `T`:
+    `Z = f(X)` are the features of images, `X̂ = g(Z)` the regenerated images
+    and `Ẑ = f(X̂)` their features. The encoder maximises a rate reduction `T`,
+    and the decoder minimises it:
 
     - `"binary"`: `T = ΔR(Z, Ẑ)`;
     - `"multi"`: `T = ΔR(Z|y) + ΔR(Ẑ|y) + Σ_j ΔR(Z_j, Ẑ_j)`.
