@@ -12,7 +12,7 @@ from keras_csc.ops.tensors import at_least_float32
 from keras_csc.ops.tensors import on_tensorflow
 from keras_csc.validation import check_number
 
-# Of a fading memory a class that does not come again has ever less.
+# In a fading memory the count of a class that does not come again falls to 0.
 LEAST_COUNT = 1e-6
 
 
@@ -40,7 +40,8 @@ def class_moments(features, labels, num_classes):
         exactly 0 for a class that is absent.
 
     Raises:
-        ValueError: for features that are no rows, or not an integer for each.
+        ValueError: for features that are no rows, or labels that are not an
+            integer for every row.
     """
     features, labels = _rows(features), ops.convert_to_tensor(labels)
     shape, count = labels.shape, features.shape[0]
@@ -57,7 +58,7 @@ def class_moments(features, labels, num_classes):
     labels = ops.cast(labels, wide)
     classes = ops.arange(num_classes, dtype=wide)
     members = ops.cast(ops.equal(labels[:, None], classes), features.dtype)
-    # One product for all classes: of the features, and of those of each.
+    # One product for all classes: of all features, and of each class's.
     dimension = features.shape[1]
     parts = ops.reshape(
         members[:, :, None] * features[:, None, :],
@@ -116,10 +117,9 @@ def coding_rate(features, epsilon=0.5):
         epsilon: distortion, `> 0`; see `moment_coding_rate`.
 
     Returns:
-        Scalar tensor, at least 0. Where `d/(n ε) λmax(ZᵀZ)` is above about
-        `1e7`, which rows of norm 1 are far from, float32 can't factor it: the
-        rate is NaN then, or on other backends than TensorFlow a `ValueError`
-        of theirs.
+        Scalar tensor, at least 0. It is NaN where `d/(n ε) λmax(ZᵀZ)` is above
+        about `1e7`, as float32 can't factor such a matrix; other backends than
+        TensorFlow raise a `ValueError`. Rows of norm 1 are far from that.
     """
     count = ops.shape(features)[0]
     return moment_coding_rate(second_moment(features), count, epsilon)
@@ -130,14 +130,14 @@ def rate_reduction(features, labels, num_classes, epsilon=0.5):
 
     Args:
         features: tensor `Z` `(n, d)`.
-        labels: int tensor `(n,)`, as of `class_moments`: rows of no class are
+        labels: int tensor `(n,)`, as in `class_moments`: rows of no class are
             left out.
         num_classes: int.
         epsilon: distortion, `> 0`; see `moment_coding_rate`.
 
     Returns:
-        Scalar tensor, at least 0: features of different classes apart, of one
-        class together, make it large.
+        Scalar tensor, at least 0. It is large where features of a class are
+        together, and features of different classes are apart.
 
     Reference:
         Yu et al., NeurIPS 2020, eq. 8.
@@ -163,8 +163,8 @@ def rate_distance(features, others, epsilon=0.5):
         epsilon: distortion, `> 0`; see `moment_coding_rate`.
 
     Returns:
-        Scalar tensor in nats. Of as many rows it is at least 0, and 0 where
-        the second moments of the two sets are the same.
+        Scalar tensor in nats. For two sets of as many rows it is at least 0,
+        and 0 where their second moments are the same.
 
     Reference:
         Dai et al., CTRL: closed-loop transcription to an LDR via minimaxing

@@ -42,7 +42,8 @@ def analysis(images, kernel, strides=1, padding="same"):
     """Applies the analysis operator `Aᵀ`: a convolution with `kernel`.
 
     `(Aᵀx)[b, i, j, f] = Σ_{u, v, c} x[b, s·i + u, s·j + v, c] · W[u, v, c, f]`
-    with `x` padded by zeros as `padding` says. It is the exact adjoint of
+
+    Zeros are padded to `x` as `padding` says. This is the exact adjoint of
     `synthesis` for every image size, kernel size and stride.
 
     Args:
@@ -74,8 +75,8 @@ def analysis(images, kernel, strides=1, padding="same"):
 def synthesis(codes, kernel, image_size=None, strides=1, padding="same"):
     """Applies the synthesis operator `A`: `x = Σ_f z_f * W_f`.
 
-    The transposed convolution with the same `kernel` as `analysis`, of which
-    it is the exact adjoint: `<A z, x> = <z, Aᵀx>`.
+    This is the transposed convolution with the `kernel` of `analysis`, and its
+    exact adjoint: `<A z, x> = <z, Aᵀx>`.
 
     Args:
         codes: tensor `(batch, code_height, code_width, filters)`.
@@ -171,9 +172,9 @@ def _of_patches(images, codes, kernel_shape, strides, padding):
 
 
 def check_code_size(shape, kernel_shape, image_shape, strides, padding):
-    """Raises `ValueError` if codes are not of the shape of an image's.
+    """Raises `ValueError` if codes have not the shape of an image's codes.
 
-    Only sizes are looked at that are known as numbers.
+    Only sizes that are known as numbers are looked at.
     """
     batch, *size = image_shape[:3]
     sizes = [
@@ -207,19 +208,21 @@ def check_channels(shape, kernel_shape):
 def frame_bound(kernel, strides=1):
     """Bounds `λmax(AᵀA)` from above in closed form, for images of every size.
 
-    `λmax(AᵀA) ≤ σmax(W)² ⌈k/s⌉²`, with the atoms as columns of a matrix `W`:
-    a pixel is in at most `⌈k/s⌉²` patches, so that `‖A z‖²` is at most that
-    many times `Σ_p ‖W z_p‖²` over the code places `p`. For a tight frame it is
-    within a per cent of `λmax` of large images. `σmax(W)²` is itself bounded,
-    by `tr(Gᴺ)^(1/N)` of the smaller Gram matrix `G` and `N = 4096`, which is at
-    most `rank^(1/N)` times as large: 0.2 % for 512 dimensions.
+    `λmax(AᵀA) ≤ σmax(W)² ⌈k/s⌉²`, with the atoms as columns of a matrix `W`. A
+    pixel is in at most `⌈k/s⌉²` patches. So `‖A z‖²` is at most `⌈k/s⌉²` times
+    `Σ_p ‖W z_p‖²`, the sum over the code places `p`. For a tight frame the
+    bound is within a per cent of `λmax` of large images.
+
+    `σmax(W)²` is itself bounded, by `tr(Gᴺ)^(1/N)` with the smaller Gram matrix
+    `G` and `N = 4096`. This is at most `rank^(1/N)` times as large: 0.2 % for
+    512 dimensions.
 
     Args:
         kernel: tensor `(k, k, channels, filters)`, at least float32.
         strides: int.
 
     Returns:
-        Scalar tensor; 0 of a kernel of zeros. No gradient flows through it.
+        Scalar tensor; 0 for a kernel of zeros. No gradient flows through it.
     """
     kernel = ops.stop_gradient(ops.convert_to_tensor(kernel))
     matrix = ops.reshape(kernel, (-1, kernel.shape[-1]))

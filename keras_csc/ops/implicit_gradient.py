@@ -10,19 +10,20 @@ from keras_csc.ops.program import AXES
 def implicit_gradient(codes, program, iterations):
     """Gives codes the gradient that the solution of the program has.
 
-    On the support of a solution, `Aᵀ(x - A z) - λ sign(z) = 0`, and the
-    support does not move with small changes of `x`, `W` and `λ`; signed codes
-    with a `λ` of 0 belong to it whatever they are. Of an incoming gradient
-    `y`, restricted to the support by `P`, the outgoing ones are those of this
-    equation's left-hand side times `v`, where `P AᵀA P v = P y` is solved by
-    conjugate residuals: of active atoms that are linearly dependent, for which
-    there may be no solution, in the sense of least squares. The gradient has
-    gradients of its own.
+    On the support of a solution, `Aᵀ(x - A z) - λ sign(z) = 0`. The support
+    does not move with small changes of `x`, `W` and `λ`. With a `λ` of 0 it
+    holds all signed codes.
+
+    Let `y` be the incoming gradient, and `P` the restriction to the support.
+    Conjugate residuals solve `P AᵀA P v = P y`. If active atoms are linearly
+    dependent, there may be no solution: then `v` is of least squares. The
+    outgoing gradients are the gradients of `<v, Aᵀ(x - A z) - λ sign(z)>` with
+    respect to `x`, `W` and `λ`. They have gradients of their own.
 
     Args:
-        codes: tensor, a solution; no gradient flows through how it was found.
-        program: `SparseCodingProgram`; gradients flow to its images, kernel
-            and sparsity, tensors.
+        codes: tensor, a solution. No gradient flows through how it was found.
+        program: `SparseCodingProgram`. Gradients flow to its images, kernel
+            and sparsity, which are tensors.
         iterations: int, the most steps of conjugate residuals.
 
     References:
@@ -41,7 +42,7 @@ def implicit_gradient(codes, program, iterations):
         def gradient(*args, upstream=None):
             # Torch gives the upstream gradient by name, the others last.
             upstream = args[-1] if upstream is None else upstream
-            # With the gradients that they have, for those of the gradient.
+            # So that the gradient has gradients.
             solved = implicit_gradient(codes, inputs, iterations)
             gradients = _gradients(upstream, solved, inputs, iterations)
             return (ops.zeros_like(codes), *gradients)
@@ -64,7 +65,7 @@ def _gradients(upstream, codes, program, iterations):
         return restrict(program.analysis(program.prediction(values)))
 
     adjoint = conjugate_residuals(curvature, restrict(upstream), iterations)
-    # No product of what is not finite is above 0: it would be done.
+    # No product with NaN is above 0: the loop would take it for solved.
     finite = ops.all(ops.isfinite(upstream), AXES, keepdims=True)
     adjoint = ops.where(finite, adjoint, float("nan"))
     image = program.prediction(adjoint)
@@ -86,9 +87,9 @@ def conjugate_residuals(operator, right, iterations):
     """Solves `H v = b` for every example, or `min_v ‖b - H v‖`.
 
     `H` is a function, positive semi-definite for every example. An example is
-    done when `H` times its residual is that of the precision, and does not
-    depend on the others of its batch. Where `b` is not in the range of `H`,
-    conjugate gradients would grow without end.
+    done when `H` times its residual is as small as the precision allows. It
+    does not depend on the other examples. Where `b` is not in the range of
+    `H`, conjugate gradients would grow without end.
     """
     image = operator(right)
     goal = _precision(right) ** 2 * _squared_norm(image)

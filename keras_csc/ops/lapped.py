@@ -9,15 +9,15 @@ def prefilter(images, block):
     """Mixes the pixels around the borders of blocks, before they are coded.
 
     `P` is orthonormal. Along either axis it maps the `block` pixels around
-    every border between two blocks, half of them on each side:
+    every border between two blocks, half of them on each side, by `F`:
 
         V = J C₂ᵀ C₄ J,   F = ½ [1 J; J -1] [1 0; 0 V] [1 J; J -1]
 
-    with `C₂` and `C₄` the cosine transforms II and IV of half a block and `J`
-    the matrix that reverses. The pixels at the border of the image stay.
-    Orthonormal atoms `D` of one block then draw as atoms `Pᵀ D`, twice as
-    wide. These overlap and still are orthonormal: a program has its solution
-    in closed form, and images have no seams.
+    `C₂` and `C₄` are the cosine transforms II and IV of half a block, and `J`
+    reverses. The pixels at the border of the image stay. Orthonormal atoms `D`
+    of one block then draw as atoms `Pᵀ D`, twice as wide. These overlap and are
+    still orthonormal. So a program has its solution in closed form, and images
+    have no seams.
 
     Args:
         images: tensor `(batch, height, width, channels)`, of whole blocks.
@@ -38,7 +38,7 @@ def prefilter(images, block):
 
 
 def postfilter(signal, block):
-    """Undoes `prefilter`: `Pᵀ s`, of the same shape; errors as of that."""
+    """Undoes `prefilter`: `Pᵀ s`, with its arguments, shapes and errors."""
     return _along_both_axes(signal, _across_a_border(block).T, block)
 
 

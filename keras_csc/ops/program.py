@@ -15,9 +15,10 @@ AXES = (1, 2, 3)
 class Measurement(typing.NamedTuple):
     """The linear operator `B = M H` of a mask `M` and a blur `H`.
 
-    `(H x)[b, i, j, c] = Σ_{u, v} k[u, v] · x[b, i + r - u, j + t - v, c]`,
-    a convolution with a kernel `k` of `(2r + 1, 2t + 1)`, alike in all
-    channels, with zeros around the image; `M` multiplies with the mask.
+    `(H x)[b, i, j, c] = Σ_{u, v} k[u, v] · x[b, i + r - u, j + t - v, c]`
+
+    `H` is a convolution with a kernel `k` of `(2r + 1, 2t + 1)`, alike in all
+    channels, with zeros around the image. `M` multiplies with the mask.
     `forward` and `adjoint` are exact adjoints, `<B x, y> = <x, Bᵀy>`.
     `‖B‖ ≤ ‖k‖₁` for a mask in `[0, 1]`.
 
@@ -86,7 +87,7 @@ class SparseCodingProgram(typing.NamedTuple):
     padding: str = "same"
 
     def analysis(self, residual):
-        """`Aᵀ` of what is of the kind of the program's images.
+        """`Aᵀ r` of a residual, or of other tensors like the images.
 
         Returns:
             Tensor `(batch, code_height, code_width, filters)`.
@@ -111,7 +112,7 @@ class SparseCodingProgram(typing.NamedTuple):
 
         Args:
             codes: tensor `z`.
-            residual: tensor `x - A z`, of `residual`.
+            residual: tensor `x - A z`, from `residual`.
         """
         penalty = ops.sum(self.sparsity * ops.abs(codes), AXES)
         return penalty + 0.5 * ops.sum(ops.square(residual), AXES)
@@ -119,16 +120,16 @@ class SparseCodingProgram(typing.NamedTuple):
     def gap(self, codes, residual, slope):
         """Bounds `P(z) - min P` of every example from above, `(batch,)`.
 
-        By weak duality `P(z) - min P` is at most `½‖x - A z - θ‖² + λ‖z‖₁ -
-        <z, Aᵀθ>` for any `θ` with `|Aᵀθ| ≤ λ`, or `Aᵀθ ≤ λ` for non-negative
-        codes. Here `θ = s(x - A z)`, with the largest `s ≤ 1` that will do.
-        The terms are summed as differences that are at least 0 each, so that
-        small gaps have no cancellation. The bound is 0 at the solution. Where
-        `λ` is 0, it is finite, but only of use there.
+        Weak duality bounds it by `½‖x - A z - θ‖² + λ‖z‖₁ - <z, Aᵀθ>`, for any
+        `θ` with `|Aᵀθ| ≤ λ`, or `Aᵀθ ≤ λ` for non-negative codes. Here
+        `θ = s(x - A z)`, with the largest `s ≤ 1` that is allowed. Every
+        difference in the sum is at least 0, so small gaps have no cancellation.
+        The bound is 0 at the solution. For a `λ` of 0 it is finite, but says
+        little elsewhere.
 
         Args:
             codes: tensor `z`; at least 0 if `nonnegative`.
-            residual: tensor `x - A z`, of `residual`.
+            residual: tensor `x - A z`, from `residual`.
             slope: tensor `Aᵀ(x - A z)`, its `analysis`.
 
         Reference:

@@ -12,8 +12,8 @@ from keras_csc.validation import check_choice
 from keras_csc.validation import check_integer
 from keras_csc.validation import check_number
 
-# The duality gap takes a convolution of its own: it is looked at after every
-# so many iterations.
+# The duality gap takes a convolution of its own. So it is computed after every
+# so many iterations only.
 PERIOD = 10
 # What the step size is multiplied by after every step that was short enough,
 # and after one that was too long.
@@ -34,20 +34,21 @@ def solve_sparse_code(
 ):
     """Solves the convolutional sparse coding program to a tolerance.
 
-    `z* = argmin_z  λ‖z‖₁ + ½‖x - A z‖₂²`, optionally `z ≥ 0`, by the iterations
-    of `sparse_code`, which begin anew for an example whose step goes against
-    its momentum, and with `line_search` also by longer steps. An example is
-    done, and its codes no longer move, when its duality gap, as of
-    `SparseCodingProgram.gap`, is at most `tolerance` times its objective, which
-    is looked at before the first and after every tenth iteration: it does not
-    matter what else is in the batch. The gradient is implicit (see
-    `implicit_gradient`), with at most `iterations` steps of conjugate
-    residuals: its memory does not grow with the iterations, and it is exact
-    at the solution. No gradient flows to the step size. Half precision is
-    solved in float32.
+    `z* = argmin_z  λ‖z‖₁ + ½‖x - A z‖₂²`, optionally `z ≥ 0`
+
+    The iterations are as in `sparse_code`, but momentum begins anew for an
+    example whose step goes against it. An example is done, and its codes no
+    longer move, when its duality gap (`SparseCodingProgram.gap`) is at most
+    `tolerance` times its objective. The gap is computed before the first and
+    after every tenth iteration. An example does not depend on the others of
+    its batch. Half precision is solved in float32.
+
+    The gradient is implicit (see `implicit_gradient`), by at most `iterations`
+    steps of conjugate residuals. Its memory does not grow with the iterations,
+    and it is exact at the solution. No gradient flows to the step size.
 
     Args:
-        images, kernel, sparsity, nonnegative, strides, padding: as of
+        images, kernel, sparsity, nonnegative, strides, padding: as in
             `sparse_code`.
         step_size: `0 < η ≤ 1/λmax(AᵀA)`, number or scalar tensor;
             `1/frame_bound(kernel, strides)` is safe for every image size.
@@ -55,14 +56,14 @@ def solve_sparse_code(
         tolerance: relative duality gap, or `None` for all the iterations.
             What float32 reaches is about `1e-5`, float64 `1e-13`.
         line_search: bool, whether steps may be longer than `step_size`. They
-            grow by 5 % an iteration, and are halved, but not below
-            `step_size`, where `η ‖A(z - y)‖² > ‖z - y‖²`. Such an iteration
+            grow by 5 % an iteration. Where `η ‖A(z - y)‖² > ‖z - y‖²`, the
+            step is halved, but not below `step_size`, and that iteration
             leaves the codes as they were.
 
     Returns:
-        Codes `(batch, code_height, code_width, filters)`, of the images' type
-        if it is a float's, and NaN where an image, an atom or `λ` is not
-        finite.
+        Codes `(batch, code_height, code_width, filters)`, in the images' dtype
+        if it is a float type. They are NaN where an image, an atom or `λ` is
+        not finite.
 
     Raises:
         ValueError: for another `padding`, fewer iterations, a tolerance that
@@ -70,13 +71,13 @@ def solve_sparse_code(
             atoms.
 
     References:
-        Beck & Teboulle, A fast iterative shrinkage-thresholding algorithm,
-        SIAM J. Imaging Sciences 2009, section 4; O'Donoghue & Candès,
-        Adaptive restart for accelerated gradient schemes, Foundations of
-        Computational Mathematics 2015, section 3.2; Scheinberg, Goldfarb &
-        Bai, Fast first-order methods for composite convex optimization with
-        backtracking, Foundations of Computational Mathematics 2014, for
-        FISTA with steps that grow.
+        - Beck & Teboulle, A fast iterative shrinkage-thresholding algorithm,
+          SIAM J. Imaging Sciences 2009, section 4.
+        - O'Donoghue & Candès, Adaptive restart for accelerated gradient
+          schemes, Foundations of Computational Mathematics 2015, section 3.2.
+        - Scheinberg, Goldfarb & Bai, Fast first-order methods for composite
+          convex optimization with backtracking, Foundations of Computational
+          Mathematics 2014 (steps that grow).
     """
     check_choice(("same", "valid"), padding=padding)
     check_integer(1, iterations=iterations)
@@ -99,7 +100,7 @@ def solve_sparse_code(
         iterations,
     )
     codes = implicit_gradient(codes, program, iterations)
-    # No gap of what is not finite is above anything: it would be done.
+    # No gap that is NaN is above the tolerance: the loop takes it for solved.
     total = ops.sum(images, AXES, keepdims=True) + ops.sum(program.kernel)
     total = total + program.sparsity
     codes = ops.where(ops.isfinite(total), codes, float("nan"))
@@ -115,12 +116,12 @@ def _solution(program, step_size, tolerance, line_search, iterations):
     one analysis, for the slope at the next point `y`. The residual at the
     point is extrapolated like the point, since it is affine in the codes.
 
-    With `line_search`, a step from `y` to `z` of size `η` above the given one
-    must have `η ‖A(z - y)‖² ≤ ‖z - y‖²`, which is all that the proof of FISTA
-    needs of `η`. Otherwise the codes stay, and the next iteration tries
-    `max(η/2, step_size)` from the same `y`. After a step, `η' = 1.05 η` and
-    `t' = (1 + √(1 + 4 (η/η') t²))/2`, so that, whatever `η'` becomes,
-    `η' t'(t' - 1) ≤ η t²`, the other thing that the proof needs.
+    With `line_search` the proof of FISTA needs two inequalities. First, a step
+    from `y` to `z` of size `η > step_size` must have
+    `η ‖A(z - y)‖² ≤ ‖z - y‖²`. Otherwise the codes stay, and the next iteration
+    tries `max(η/2, step_size)` from the same `y`. Second,
+    `η' t'(t' - 1) ≤ η t²`. This holds, whatever `η'` becomes: after a step
+    `η' = 1.05 η` and `t' = (1 + √(1 + 4 (η/η') t²))/2`.
     """
     growth = GROWTH if line_search else 1.0
 

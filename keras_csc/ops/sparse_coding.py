@@ -24,11 +24,11 @@ def sparse_code(
 ):
     """Runs FISTA on the convolutional sparse coding program.
 
-    `z* = argmin_z  λ‖z‖₁ + ½‖x - A z‖₂²`, optionally `z ≥ 0`, from `z = 0` by
-    `z ← prox(y + η Aᵀ(x - A y))` at the extrapolated point `y = z +
-    ((t' - 1)/t)(z - z')`. Its gradient is that of these iterations, with
-    respect to `x`, `W` and `λ`; the step size is held constant. To solve to
-    convergence, see `solve_sparse_code`.
+    The program is `z* = argmin_z  λ‖z‖₁ + ½‖x - A z‖₂²`, optionally `z ≥ 0`.
+    From `z = 0` on, `z ← prox(y + η Aᵀ(x - A y))` at the extrapolated point
+    `y = z + ((t' - 1)/t)(z - z')`. Gradients with respect to `x`, `W` and `λ`
+    flow through these iterations; the step size is held constant.
+    `solve_sparse_code` goes on until it has converged.
 
     Args:
         images: tensor `(batch, height, width, channels)`.
@@ -40,9 +40,9 @@ def sparse_code(
         strides: int.
         padding: `"same"` or `"valid"`.
         iterations: int, at least 1.
-        prox: function of values `v` and a threshold `t`, which gives
-            `argmin_z t p(z) + ½‖z - v‖²` for another penalty `p` in the place
-            of `‖z‖₁`, such as of groups. By default the soft threshold.
+        prox: function of values `v` and a threshold `t`, which returns
+            `argmin_z t p(z) + ½‖z - v‖²`. `p` is the penalty in the place of
+            `‖z‖₁`, such as a penalty of groups. By default the soft threshold.
 
     Returns:
         Codes `(batch, code_height, code_width, filters)`.

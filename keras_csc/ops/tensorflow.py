@@ -1,7 +1,7 @@
 """Operations as TensorFlow computes them fastest.
 
-They have the results of those that other backends use. The choices were
-measured on CPUs, with oneDNN.
+Other backends use other forms, with the same results. The choices were measured
+on CPUs, with oneDNN.
 """
 
 import contextlib
@@ -24,8 +24,9 @@ _fusion = contextvars.ContextVar("fusion", default=False)
 def fusion():
     """Within the context, images of few channels are drawn faster.
 
-    By sub-pixels or overlap-add: that pays off for large batches. The train
-    step enters it, and so can who solves programs.
+    They are drawn by sub-pixels or overlap-add, which pays off for large
+    batches. The train step enters this context, and you may where you solve
+    programs.
     """
     token = _fusion.set(True)
     try:
@@ -47,8 +48,8 @@ cholesky = tf.linalg.cholesky
 def synthesis(codes, kernel, image_size, strides, padding):
     """`convolution.synthesis`, for sizes that are not known, too.
 
-    By a transposed convolution, but for images of few channels whose size is
-    known, within `fusion` on a CPU.
+    It is a transposed convolution. The exception is images of few channels and
+    known size, within `fusion` on a CPU.
     """
     codes = tf.convert_to_tensor(codes)
     if _is_slow(kernel, (*codes.shape[1:3], *image_size)):
@@ -90,8 +91,8 @@ def _is_slow(kernel, sizes):
 def subpixel_synthesis(codes, kernel, strides):
     """ "Valid" synthesis with strides, for images of few channels.
 
-    A convolution of the codes with `strides²` times as many channels as the
-    images have: those of the pixels that a code's position stands for.
+    The codes are convolved to `strides²` times as many channels as the images
+    have. They are the pixels that a code's position stands for.
 
     Reference:
         Shi et al., Real-time single image and video super-resolution using an
@@ -119,8 +120,8 @@ def _phases(kernel, strides):
 def overlap_add(codes, kernel, _strides):
     """ "Valid" synthesis with stride 1, for images of few channels.
 
-    The patch that every place draws, by one product, and the sums of the
-    patches' rows and columns at their places.
+    One product makes the patch that every place draws. Then the patches' rows
+    and columns are summed at their places.
     """
     patches = tf.einsum("uvcf,bijf->uvcbij", kernel, codes)
     columns = _shifted_sum(tf.unstack(patches, axis=1), 4)

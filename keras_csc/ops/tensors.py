@@ -43,8 +43,8 @@ def on_tensorflow(name, otherwise):
 def solving(function):
     """A function of long loops, which TensorFlow traces.
 
-    Once for every shape of its tensors and every value of its other
-    arguments: numbers that differ from call to call are to be tensors.
+    It is traced once for every shape of its tensors and every value of its
+    other arguments. So pass numbers that change as tensors.
     """
     return on_tensorflow("solving", lambda same: same)(function)
 
@@ -52,8 +52,8 @@ def solving(function):
 def to_sphere(features):
     """`z / ‖z‖` of every row; a row of zeros stays what it is.
 
-    Its gradient is finite everywhere: that of `keras.ops.normalize` is NaN for
-    a row of zeros.
+    Its gradient is finite everywhere. (The gradient of `keras.ops.normalize` is
+    NaN for a row of zeros.)
     """
     features = ops.convert_to_tensor(features)
     precise = at_least_float32(features)
@@ -65,11 +65,12 @@ def to_sphere(features):
 def great_circle(first, second, steps):
     """Points at equal distances on the shortest way over the sphere.
 
-    `z(t) = cos(tθ) z₀ + sin(tθ) u`, `t = 0, 1/(steps-1), ..., 1`, with `θ` the
-    angle between `z₀` and `z₁`, and `u` of norm 1 at a right angle to `z₀`, in
-    the plane of both. Where they are equal, all points are. Where they are
-    antipodal, every great circle is a shortest way; the one here leads to
-    where the smallest number of `z₀` is.
+    `z(t) = cos(tθ) z₀ + sin(tθ) u`, `t = 0, 1/(steps-1), ..., 1`
+
+    `θ` is the angle between `z₀` and `z₁`. `u` has norm 1 and lies in their
+    plane, at a right angle to `z₀`. If `z₀` and `z₁` are equal, all points are.
+    If they are antipodal, every great circle is a shortest way; this one goes
+    towards the axis of the smallest number of `z₀`.
 
     Args:
         first: tensor `(n, ..., d)`, `z₀`, rows of norm 1.
