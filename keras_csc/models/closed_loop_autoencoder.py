@@ -21,36 +21,36 @@ class ClosedLoopAutoencoder(Generating, ClosedLoopTraining, keras.Model):
     """Image autoencoder trained by closed-loop transcription (CTRL).
 
     The encoder `f` and the decoder `g` play a game over the features
-    `Z = f(X)` of images and `Ẑ = f(g(Z))` of their regenerations: see
-    `losses.TranscriptionGame`, as published, and `losses.RecipeGame`, which
-    `compile()` without arguments plays.
+    `Z = f(X)` of images and `Ẑ = f(g(Z))` of their regenerations.
+    `losses.TranscriptionGame` is the published game. `compile()` without
+    arguments plays `losses.RecipeGame`.
 
-    `fit` takes batches of images, or of `(images, labels)`, and runs on one
-    device or under a `tf.distribute` strategy: the rate reduction is that of
-    the global batch, which need not divide evenly. But every replica must be
-    given an image, which the last batch of a data set may be too small for:
-    `fit`, `evaluate` and `predict` stop with an error that says so.
+    `fit` takes batches of images, or of `(images, labels)`. It runs on one
+    device or under a `tf.distribute` strategy. The rate reduction is of the
+    global batch, which need not divide evenly. But every replica must be given
+    an image. If a last batch is too small for that, `fit`, `evaluate` and
+    `predict` stop with an error that says so.
 
-    `fit` logs the terms of the game, such as `objective`, and `loss`: the last
-    batch's objective, or NaN if one of its terms is not finite, for
-    `TerminateOnNaN`. The loss tells nothing else, as one player descends what
-    the other ascends. So
-    `EarlyStopping`, `ModelCheckpoint` and `ReduceLROnPlateau` are to follow
-    `val_psnr` or `val_cosine` with `mode="max"`. Learning-rate callbacks change
-    the rate of `optimizer`, which in alternating steps is the encoder's alone.
+    `fit` logs the terms of the game, such as `objective`. It also logs `loss`,
+    for `TerminateOnNaN`: the last batch's objective, or NaN if one of its terms
+    is not finite. The loss tells nothing else, as one player descends what the
+    other ascends. So let `EarlyStopping`, `ModelCheckpoint` and
+    `ReduceLROnPlateau` follow `val_psnr` or `val_cosine` with `mode="max"`.
+    Learning-rate callbacks change the rate of `optimizer`: in alternating steps
+    it is the encoder's alone.
 
     A model with `features="map"` has a feature vector at every place of an
-    image, and takes images of any height and width of 8 and more; all of a
-    batch have the same. Rates and consistency are then over places, and what
-    is said of images holds for places. `decode` makes all pixels of all
-    places, unless it is told the size of the image.
+    image. It takes images of any height and width of 8 and more; all images of
+    a batch have one size. Rates and consistency are then over places, not over
+    images. `decode` makes all pixels of all places, unless it is told the size
+    of the image.
 
     Images of another shape, and an empty batch, are a `ValueError` everywhere.
-    So are pixels outside of [-1, 1] in `fit`, `evaluate`, `train_on_batch` and
-    `test_on_batch`: an array is looked at before the first step, a data set or
-    generator batch by batch, and the first batch of a `PyDataset`. Elsewhere
-    images may be noisy, but pixels beyond 10, as of floats in 0..255, are an
-    error when called eagerly.
+    In `fit`, `evaluate`, `train_on_batch` and `test_on_batch` pixels outside of
+    [-1, 1] are one, too. An array is looked at before the first step, a data
+    set or generator batch by batch, a `PyDataset` in its first batch.
+    Elsewhere images may be noisy; but in an eager call pixels beyond 10 are an
+    error, as floats in 0..255 have them.
 
     Args:
         encoder: `Encoder`, from images to features on the unit sphere.
@@ -69,9 +69,10 @@ class ClosedLoopAutoencoder(Generating, ClosedLoopTraining, keras.Model):
     Output shape: that of the images; float32 in [-1, 1].
 
     References:
-        Dai et al., CTRL: closed-loop transcription to an LDR via minimaxing
-        rate reduction, Entropy 2022; Dai et al., Closed-loop transcription
-        via convolutional sparse coding, CPAL 2024.
+        - Dai et al., CTRL: closed-loop transcription to an LDR via minimaxing
+          rate reduction, Entropy 2022.
+        - Dai et al., Closed-loop transcription via convolutional sparse coding,
+          CPAL 2024.
 
     Example:
 
@@ -132,8 +133,8 @@ class ClosedLoopAutoencoder(Generating, ClosedLoopTraining, keras.Model):
     def encode(self, images, training=None):
         """Features `z = f(x)`: `(batch, feature_dim)` rows of unit norm.
 
-        Of a model of maps `(batch, map_height, map_width, feature_dim)`, with
-        `map_height = ⌈height / encoder.stride⌉`.
+        A model of maps returns `(batch, map_height, map_width, feature_dim)`,
+        with `map_height = ⌈height / encoder.stride⌉`.
         """
         return self.encoder(self._images(images), training=training)
 
@@ -143,12 +144,12 @@ class ClosedLoopAutoencoder(Generating, ClosedLoopTraining, keras.Model):
         Args:
             features: tensor, as `encode` makes it.
             training: bool.
-            image_size: `(height, width)` to crop images to; by default they
-                are whole, of a map `encoder.stride` pixels in each direction
-                for every place.
+            image_size: `(height, width)` to crop images to. By default they
+                are whole: every place of a map has `encoder.stride` pixels in
+                each direction.
 
         Raises:
-            ValueError: for features of another shape, or that are not finite,
+            ValueError: for features of another shape or that are not finite,
                 or an `image_size` that has other features.
         """
         if not (training or isinstance(features, keras.KerasTensor)):
@@ -199,13 +200,13 @@ class ClosedLoopAutoencoder(Generating, ClosedLoopTraining, keras.Model):
 
         Args:
             image: array `(height, width, channels)`, floats in [-1, 1] or
-                uint8 in 0..255; of a model of maps of any size.
-            arguments, named: as of `explanation.explain`.
+                uint8 in 0..255; for a model of maps of any size.
+            arguments, named: as in `explanation.explain`.
 
         Returns:
-            `explanation.Explanation`: features, and of every stage the codes,
-            the atoms in the order of their energy and their contributions, of
-            what was found in the image and of what the decoder draws.
+            `explanation.Explanation`, which has the features and the stages. A
+            stage has its codes, and its atoms with their energies and
+            contributions: as found in the image, and as the decoder draws.
 
         Example:
 
@@ -221,7 +222,7 @@ class ClosedLoopAutoencoder(Generating, ClosedLoopTraining, keras.Model):
     def name_atom(self, stage, atom, name):
         """Names an atom, for `explain` and the pages of the model.
 
-        Names are saved with the model. Those of a preset are in `config.json`.
+        Names are saved with the model, in a preset in its `config.json`.
 
         Args:
             stage: int, 1 of the stage next to the image.
@@ -247,10 +248,11 @@ class ClosedLoopAutoencoder(Generating, ClosedLoopTraining, keras.Model):
             del self.atom_names[stage, atom]
 
     def export(self, filepath, format="tf_saved_model", **kwargs):
-        """As Keras's, of `reconstruct`; also for ONNX, LiteRT and OpenVINO.
+        """Exports `reconstruct`, as in Keras; see `keras.Model.export`.
 
         Raises:
-            ValueError: for these, of a model that does not compute in float32.
+            ValueError: for ONNX, LiteRT or OpenVINO, if the model does not
+                compute in float32.
         """
         if format != "tf_saved_model":
             check_float32(self.encoder.compute_dtype)
@@ -263,11 +265,11 @@ class ClosedLoopAutoencoder(Generating, ClosedLoopTraining, keras.Model):
     def freeze_normalizations(self):
         """Keeps the statistics of all normalisations, in training, too.
 
-        With their scales and offsets, as Keras's `trainable = False` of a
-        batch normalisation does; to be called before `compile`. It is for
-        fine-tuning: statistics of other images change the scale of all codes,
-        and both players have to learn it anew; those of few images or small
-        batches are noise.
+        Their scales and offsets stay, too, as with `trainable = False` in
+        Keras. Call it before `compile`. It is for fine-tuning: statistics of
+        other images would change the scale of all codes, and both players would
+        have to learn it anew. Statistics of few images or small batches are
+        noise.
         """
         for player in (self.encoder, self.decoder):
             for normalization in player.normalizations:
@@ -327,9 +329,9 @@ class ClosedLoopAutoencoder(Generating, ClosedLoopTraining, keras.Model):
 
         Args:
             preset: name of a trained model, `"csc_ctrl_digits"`, or of an
-                architecture, `"digits"`; see
-                `keras_csc.models.presets.names()`; a folder that
-                `save_to_preset` wrote; or the URI of one on a hub,
+                architecture, `"digits"` (all names:
+                `keras_csc.models.presets.names()`). Or a folder that
+                `save_to_preset` wrote. Or the URI of such a folder on a hub:
                 `"hf://OWNER/NAME[@REVISION]"` or
                 `"kaggle://OWNER/MODEL/keras/VARIANT[/VERSION]"`.
             load_weights: bool, whether to load the weights. An architecture
@@ -344,16 +346,17 @@ class ClosedLoopAutoencoder(Generating, ClosedLoopTraining, keras.Model):
             ValueError: for an unknown preset or argument, or a folder that
                 is not complete, is damaged or holds something else.
             OSError: if a hub can't be reached, has no such model, or refuses.
-            ImportError: of a hub, without the package's extra `hub`.
+            ImportError: for a URI, without the package's extra `hub`.
         """
         return presets.load(cls, preset, load_weights, **overrides)
 
     def save_to_preset(self, folder):
-        """Writes a folder for `from_preset`, laid out as those of KerasHub.
+        """Writes a folder for `from_preset`, laid out as in KerasHub.
 
-        It appears complete or not at all: `config.json`, the architecture;
-        `model.weights.h5`; and `metadata.json` with the versions, the date,
-        the number of weights and the SHA-256 of the other two.
+        The folder appears complete or not at all. `config.json` has the
+        architecture, and `model.weights.h5` the weights. `metadata.json` has
+        versions, the date, the number of weights and the SHA-256 of the other
+        two.
 
         Args:
             folder: path of a folder that does not exist yet.

@@ -37,8 +37,8 @@ class ClosedLoopTraining:
     def step(self):
         """Number of training steps taken.
 
-        One update each of `optimizer` or, in alternating steps, of
-        `decoder_optimizer`: with an inner step the encoder's takes two.
+        A step updates `optimizer` once. In alternating steps it updates
+        `decoder_optimizer` once; with an inner step the encoder's takes two.
         """
         return int(self._iterations.numpy())
 
@@ -48,15 +48,15 @@ class ClosedLoopTraining:
 
     @property
     def optimizers(self):
-        """That of one pass, or the encoder's and the decoder's."""
+        """The optimizer of one pass, or the encoder's and the decoder's."""
         both = self.optimizer, self.decoder_optimizer
         return [optimizer for optimizer in both if optimizer is not None]
 
     @property
     def moved_variables(self):
-        """Of each of the `optimizers`, what it moves.
+        """The variables that each of the `optimizers` moves.
 
-        The decoder's moves its weights and the atoms that it shares.
+        The decoder's optimizer moves its weights and the atoms that it shares.
         """
         if self.decoder_optimizer is None:
             return [self.trainable_variables]
@@ -78,31 +78,32 @@ class ClosedLoopTraining:
         """Configures the game.
 
         *One pass*, without a `decoder_optimizer`: one pass through the loop
-        gives the gradients of both players, and `optimizer` moves all weights;
-        atoms that encoder and decoder share by the sum of both. The gradient,
-        at the features `z`, of what the decoder descends is carried on into the
-        encoder along `x → z`: it also learns features that can be decoded. The
-        encoder that measures `x̂` is held fixed for that.
+        gives the gradients of both players, and `optimizer` moves all weights.
+        Atoms that encoder and decoder share move by the sum of both gradients.
+        The decoder's loss also has a gradient at the features `z`, which is
+        carried on into the encoder along `x → z`. So the encoder also learns
+        features that can be decoded. For this, the encoder that measures `x̂`
+        is held fixed.
 
-        *Alternating*, as published, with one: a step of the encoder by
-        `optimizer`, then, in another pass against the new encoder, one of the
-        decoder and the atoms that it shares by `decoder_optimizer`. Each player
-        descends its own loss alone.
+        *Alternating*, as published, with a `decoder_optimizer`: first
+        `optimizer` takes a step of the encoder. Then, in another pass against
+        the new encoder, `decoder_optimizer` takes a step of the decoder and of
+        the atoms that it shares. Each player descends its own loss alone.
 
         Args:
-            optimizer: of all weights, or of the encoder's; by default
+            optimizer: of all weights, or of the encoder's weights; by default
                 `DictionaryMuon()`, as in our flag files.
             decoder_optimizer: another object, for alternating steps.
             game: `RecipeGame`, the default (with a `dictionary` of 0 without
                 sparse codes), `TranscriptionGame` or another `Game`.
-            jit_compile, run_eagerly, steps_per_execution: as of Keras, whose
-                `loss` and `metrics` there are not.
+            jit_compile, run_eagerly, steps_per_execution: as in Keras. There
+                is no `loss`, and there are no `metrics`.
 
         Raises:
-            ValueError: for optimizers whose numbers make no sense or that scale
-                the loss, on several replicas such that clip or accumulate
-                gradients, moving averages, a game with an `inner_step` in one
-                pass, or a game that the encoder does not fit.
+            ValueError: for optimizers whose numbers make no sense, that scale
+                the loss or keep moving averages. On several replicas, also for
+                optimizers that clip or accumulate gradients. For a game with an
+                `inner_step` in one pass, or that the encoder does not fit.
         """
         if game is None:
             sparse = self.encoder.sparse
@@ -252,12 +253,13 @@ class ClosedLoopTraining:
 
         Returns:
             `(encoder_gradients, decoder_gradients, terms)`: this replica's
-            part of the gradients of what each player descends, `None` of one
-            that does not move, and the scalars of the game. The features enter
-            the decoder and the game, and the regenerated images the encoder, as
-            constants: each player's gradient leaves the other one out, and none
-            flows back through more than it needs, which sums over replicas
-            would forbid TensorFlow to prune.
+            part of the gradients of what each player descends, `None` for a
+            player that does not move, and the scalars of the game.
+
+        Features enter the decoder and the game as constants, and regenerated
+        images enter the encoder as constants. So a player's gradient leaves the
+        other player out, and flows back through no more than it needs: sums
+        over replicas would keep TensorFlow from pruning the rest.
         """
         game, variables = self.game, self.encoder.trainable_variables
         with tf.GradientTape(persistent=True) as tape:
@@ -335,7 +337,7 @@ class ClosedLoopTraining:
 
 
 def _gradients(tape, loss, sources):
-    """Gradients of a loss, a list; 0 of what it does not depend on."""
+    """Gradients of a loss, a list; 0 where it does not depend on a source."""
     return [
         tf.zeros_like(source) if gradient is None else gradient
         for source, gradient in zip(sources, tape.gradient(loss, sources))

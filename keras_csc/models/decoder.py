@@ -17,38 +17,38 @@ LEAST_DEVIATION = 1e-3
 class Decoder(StagedDecoder):
     """The encoder, read downwards: every stage draws with its own atoms.
 
-    With `x^l = γ (z^l - m_l) / s_l + β` what stage `l` of the encoder hands
-    up, of codes `z^l` (of signed ones, their positive and negative parts),
-    and `A^l` its dictionary:
+    Stage `l` of the encoder, with the dictionary `A^l`, hands up
+    `x^l = γ (z^l - m_l) / s_l + β`. Here `z^l` are its codes, or the positive
+    and negative parts of signed codes. Downwards:
 
         x̂^L     = A_head (g₀ f)
         ẑ^l     = (x̂^l - β) / γ · s_l · g_l + m_l,  positive less negative part
         x̂^{l-1} = A^l ẑ^l
         image   = clip(g_out Pᵀ x̂⁰, -1, 1)
 
-    `P` is `ops.prefilter` of a lapped encoder, else 1. The gains, a number for
-    the features, one for the image and one for every channel of a stage, are
-    all the weights of its own. They are 1 until `calibrate` measures them. The
-    normalisations' `m_l`, `s_l`, `β` and `γ` are constants here: the atoms
-    alone have a gradient of what is drawn.
+    `P` is `ops.prefilter` if the encoder is lapped, else 1. The decoder's own
+    weights are gains: `g₀` for the features, `g_out` for the image and one for
+    every channel of a stage. They are 1 until `calibrate` measures them. The
+    normalisations' `m_l`, `s_l`, `β` and `γ` are constants here. What is drawn
+    gives gradients to the gains and to the atoms.
 
     Args:
-        encoder: `Encoder`, whose layers it draws with. It is no part of the
-            decoder's weights: save, export and train the two together, as the
+        encoder: `Encoder`, whose layers it draws with. Its weights are not
+            the decoder's. So save, export and train the two together, as the
             parts of a `ClosedLoopAutoencoder`.
-        rectified: bool, whether negative numbers among `ẑ^l` become 0: parts
-            and non-negative codes have none. Without it the image, but for its
-            limits, is linear in the features.
+        rectified: bool, whether negative numbers among `ẑ^l` become 0, as
+            parts and non-negative codes have none. Without it the image is
+            linear in the features, but for its limits.
         output: `"clip"`, or `"tanh"` for the parents' limit.
 
     Call arguments:
         features: tensor `(batch, feature_dim)`, or `(batch, map_height,
             map_width, feature_dim)`; vectors of unit norm.
-        moments: list of the stages' `(mean, variance)`, of an `EncoderOutput`
-            in training; by default the moving averages.
+        moments: list of the stages' `(mean, variance)`, as in an
+            `EncoderOutput` of training; by default the moving averages.
 
-    Output shape: `(batch, height, width, channels)`, float32 in [-1, 1]; of a
-        map `encoder.stride` pixels in each direction for every place.
+    Output shape: `(batch, height, width, channels)`, float32 in [-1, 1]. Every
+        place of a map has `encoder.stride` pixels in each direction.
 
     Raises:
         ValueError: for an argument that is not as above, or features of another
@@ -121,7 +121,7 @@ class Decoder(StagedDecoder):
         """`ẑ^l`, the codes that every stage draws with.
 
         Args:
-            features, moments: as of a call.
+            features, moments: as in a call.
 
         Returns:
             List of tensors like `EncoderOutput.codes`, from the image up;
@@ -165,17 +165,17 @@ class Decoder(StagedDecoder):
     def calibrate(self, images):
         """Measures the gains of images, from the head down.
 
-        `g₀` is the mean of `‖h‖`, of the head's `h = A_headᵀ x^L`. With `x` the
-        encoder's `x^l`, `d` what is drawn there and both less their means, a
-        channel's gain is `Σ x d / Σ d²`: it is drawn as near as can be. With
-        `rectified` it is `√(Σ x² / Σ d²)`: it is drawn with the contrast that
-        it has. The last gain is of the images and the sums of atoms in the same
-        way. A channel that is drawn with less than 1e-3 of its stage's
-        deviation keeps 1. Statistics are those of the images.
+        `g₀` is the mean of `‖h‖`, with the head's `h = A_headᵀ x^L`. Let `x` be
+        a channel of the encoder's `x^l`, and `d` what is drawn there, both less
+        their means. The channel's gain is `Σ x d / Σ d²`, which draws it as
+        near as can be. With `rectified` it is `√(Σ x² / Σ d²)`, which draws it
+        with its own contrast. The last gain is measured likewise, by the images
+        and the sums of atoms. A channel that is drawn with less than 1e-3 of
+        its stage's deviation keeps 1. Statistics are of these images.
 
         Args:
             images: tensor `(batch, height, width, channels)` in [-1, 1]; some
-                hundred.
+                hundreds.
         """
         if not self.built:
             self.build(None)

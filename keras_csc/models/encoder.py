@@ -16,29 +16,28 @@ class Encoder(StagedEncoder):
     """Stack of convolutional sparse coding layers with features on the sphere.
 
     Every stage is a `ConvSparseCoding2D`, whose output solves a sparse coding
-    program, and a batch normalisation of its codes. The next
-    stage is given the positive and the negative parts of signed codes as
-    channels of their own, `[max(z, 0), max(-z, 0)]`: these are non-negative
-    codes of a dictionary that holds every atom in both signs. (The head of
-    maps is given the signed codes of the last stage: to draw with their parts
-    again, it would need features of both.) The head is the analysis `Aᵀ x` of
-    all that is left of the image, `feature_dim` numbers, which are scaled to
-    unit norm.
+    program, and a batch normalisation of its codes. The next stage is given the
+    positive and the negative parts of signed codes as channels of their own,
+    `[max(z, 0), max(-z, 0)]`. These are non-negative codes of a dictionary
+    that holds every atom in both signs. The head is the analysis `Aᵀ x` of all
+    that is left of the image. Its `feature_dim` numbers are scaled to unit
+    norm. (The head of maps is given the signed codes of the last stage. To draw
+    with their parts, it would need features of both parts.)
 
     The normalisation of tight frames is isotropic: it shifts the codes and
-    divides all channels by one deviation. A stage then changes distances by
-    little more than its thresholds do, and noise, which is most of what there
-    is of the finest details, stays as small in the features as it is in the
-    image. `λ` of the second stage and those above is in units of the
-    deviation of their input.
+    divides all channels by one deviation. Then a stage changes distances by
+    little more than its thresholds do. The finest details of an image are
+    mostly noise, and stay as small in the features as they are in the image.
+    Above the first stage, the unit of `λ` is the deviation of the stage's
+    input.
 
-    Files hold these arguments: what is set in a layer that is made, as
+    Files hold these arguments. A change of a layer, as
     `encoder.coding_layers[0].iterations = 10`, is not saved with a model.
 
     Args:
         image_shape: `(height, width, channels)`; height and width divisible
-            by the product of the strides, `stride`. With `features="map"` that
-            of the images to train on.
+            by the product of the strides, `stride`. With `features="map"` the
+            shape of the images to train on.
         filters: ints, the number of atoms of every stage.
         feature_dim: int, `d`.
         kernel_size: int, height and width of the atoms, or a list with one
@@ -46,25 +45,25 @@ class Encoder(StagedEncoder):
         strides: int, or a list with one for each stage.
         sparsity: float, `λ` of every stage, or a list with one for each.
         zeros: float in (0, 1), the share of a stage's codes that are to be 0,
-            or a list with one for each stage: `λ` then begins at `sparsity`,
-            and every training step moves it towards that. `None` for a fixed
-            `λ`.
+            or a list with one for each stage. `λ` then begins at `sparsity`,
+            and every training step moves it so that the share comes nearer.
+            `None` for a fixed `λ`.
         nonnegative: bool, whether the codes of the stages are `≥ 0`, as the
             parents' are.
         iterations: int, solver steps of every layer.
         tight_frame: bool, whether the atoms of every layer are kept a tight
             frame, and the normalisation is isotropic. If not, atoms have norm
-            1, and every channel of codes is normalised by its own deviation
-            and has a scale `γ`, as in the parents' network; the atoms of the
-            first stages can then become blind to details that the decoder
-            draws badly.
-        lapped: bool, whether the first stage, of atoms as large as its
-            stride, draws with atoms of twice that side that overlap: it codes
-            `ops.prefilter` of the images. Images of maps then have no seams.
-        features: `"vector"`, one of an image, or `"map"`, one at every place
-            of the last codes, coded by a head of 1×1: the encoder is then
-            convolutional throughout, and takes images of any height and width
-            of 8 and more. Sides that are not divisible by `stride` are
+            1. Then every channel of codes is normalised by its own deviation
+            and has a scale `γ`, as in the parents' network. But the atoms of
+            the first stages can become blind to details that the decoder draws
+            badly.
+        lapped: bool, whether the first stage codes `ops.prefilter` of the
+            images. Its atoms, as large as its stride, then draw as atoms twice
+            as wide, which overlap. So images of maps have no seams.
+        features: `"vector"`, one for an image, or `"map"`, one at every place
+            of the last codes. With maps the head has 1×1 places and the encoder
+            is convolutional throughout: it takes images of any height and
+            width of 8 and more. Sides that are not divisible by `stride` are
             continued by reflection, below and to the right.
 
     Call arguments:
@@ -81,8 +80,8 @@ class Encoder(StagedEncoder):
 
     Reference:
         Dai et al., Closed-loop transcription via convolutional sparse coding,
-        CPAL 2024; widths of the DCGAN encoder in Dai et al., CTRL, Entropy
-        2022, appendix A.
+        CPAL 2024. The widths are as in the DCGAN encoder of Dai et al., CTRL,
+        Entropy 2022, appendix A.
     """
 
     sparse = True
