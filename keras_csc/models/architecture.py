@@ -32,11 +32,11 @@ def of_every_stage(stages, **arguments):
 
 
 def head_size(image_shape, stride, features):
-    """Height of the kernel of the head: that of the last codes, or 1.
+    """Height of the kernel of the head: the height of the last codes, or 1.
 
     Raises:
-        ValueError: for sides that are not divisible by the stride, or, for one
-            vector of an image, not equal.
+        ValueError: for sides that are not divisible by the stride, or that are
+            not equal if an image has one vector.
     """
     height, width, _ = image_shape
     square = "square, " if features == "vector" else ""
@@ -93,8 +93,8 @@ def kernel_numbers(
 ):
     """How many numbers the kernels of an encoder have, at least.
 
-    Those above the first stage have twice as many for codes that are handed
-    on in two parts. Other arguments of the encoder change nothing.
+    Kernels above the first stage have twice as many if codes are handed on in
+    two parts. Other arguments of the encoder change nothing.
     """
     stages = len(filters)
     sizes = of_every_stage(stages, kernel_size=kernel_size)

@@ -13,19 +13,20 @@ from keras_csc.ops.tensors import at_least_float32
 class ConvEncoder(StagedEncoder):
     """The generic convolutional encoder of the same widths: the baseline.
 
-    Every stage is a convolution, a batch normalisation, but for the first, and
-    a leaky ReLU of slope 0.2; the head is a convolution. The initial values are
-    the parents': kernels from `N(0, 0.02)`, `γ` from `N(1, 0.02)`.
+    Every stage is a convolution, a batch normalisation and a leaky ReLU of
+    slope 0.2; the first stage has no normalisation. The head is a convolution.
+    The initial values are the parents': kernels from `N(0, 0.02)`, `γ` from
+    `N(1, 0.02)`.
 
     Args:
         image_shape, filters, feature_dim, kernel_size, strides, features: as
-            of `Encoder`.
+            in `Encoder`.
 
     Call arguments:
         images: tensor `(batch, height, width, channels)` in [-1, 1].
         training: bool.
 
-    Output shape: as of `Encoder`.
+    Output shape: as in `Encoder`.
 
     Raises:
         ValueError: for an argument that is not as above, or images of another
@@ -91,11 +92,11 @@ class ConvDecoder(StagedDecoder):
     """The generic deconvolutional decoder of the same widths: the baseline.
 
     Transposed convolutions with free weights, batch normalisation and ReLU, as
-    in DCGAN, with the parents' initial values: those of `ConvEncoder`. The
-    image is limited to [-1, 1] by `tanh`.
+    in DCGAN. The initial values are the parents', as in `ConvEncoder`. `tanh`
+    limits the image to [-1, 1].
 
     Args:
-        encoder: `ConvEncoder`, of which it has the widths, kernel sizes and
+        encoder: `ConvEncoder`; the decoder has its widths, kernel sizes and
             strides.
 
     Call arguments:
@@ -104,7 +105,7 @@ class ConvDecoder(StagedDecoder):
         training: bool.
         moments: without effect.
 
-    Output shape: as of `Decoder`.
+    Output shape: as in `Decoder`.
 
     Raises:
         ValueError: for another encoder, or features of another shape.

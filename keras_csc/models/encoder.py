@@ -173,14 +173,14 @@ class Encoder(StagedEncoder):
 
     @property
     def parts_per_code(self):
-        """Of every stage, what it hands on for a code: a tuple of ints."""
+        """Ints: how many channels every stage hands on for a code."""
         parts = 1 if self.nonnegative else 2
         last = 1 if self.features == "map" else parts
         return (*(parts,) * (len(self.filters) - 1), last)
 
     @property
     def sparsity(self):
-        """`λ` as it is: in training with `zeros`, a list of one a stage."""
+        """`λ` as it is now: with `zeros`, a list with one for each stage."""
         if self.zeros is None or not self.built:
             return self._sparsity
         return [layer.sparsity for layer in self.coding_layers]
@@ -206,7 +206,7 @@ class Encoder(StagedEncoder):
         return found
 
     def parts(self, number, codes):
-        """What a stage hands on, of its codes: parts of one sign, or these."""
+        """What a stage hands on: the parts of its codes, or the codes."""
         return split_signs(codes) if self.parts_per_code[number] == 2 else codes
 
     def update_statistics(self, output):

@@ -14,7 +14,7 @@ from keras_csc.validation import check_number
 
 BATCH = 250
 PATCHES = 16  # of an image, for principal components
-# Of a patch that says something, the deviation in units of the images'.
+# The least deviation of a patch that says something, in units of the images'.
 LEAST_CONTRAST = 0.2
 
 
@@ -22,42 +22,45 @@ def initialize_from(autoencoder, images, offset=2.0, seed=0):
     """Makes principal components of images the atoms of an autoencoder.
 
     From the image upwards, the atoms of a stage become the leading principal
-    components of the patches of its input: of all orthonormal dictionaries
-    the one whose codes keep most variance. Non-negative codes need every
-    component in both signs: a layer of them that has twice as many atoms as a
-    patch has numbers gets all, `[U, -U]`, a tight frame. Another dictionary of
-    more atoms than that is a tight frame as it is, which keeps all, and stays.
-    Normalisations then change no proportions: where one has a scale, `γ` is
-    the standard deviation of every channel, relative to that of all. The
-    atoms of the head become principal components of all that is left of an
-    image, its mean included, and one that is constant. They are in the order
-    of rising energy: the first features, which games use for classes and
-    views, are the ones that images need least.
+    components of the patches of its input. No orthonormal dictionary has codes
+    that keep more variance. Non-negative codes need every component in both
+    signs. So their layer gets `[U, -U]`, a tight frame, if it has twice as many
+    atoms as a patch has numbers. Any other dictionary with more atoms than a
+    patch has numbers stays: it is a tight frame, which keeps all. Then
+    normalisations change no proportions: a scale `γ` is the standard deviation
+    of a channel, relative to the deviation of all channels.
 
-    Above a stage that hands on the parts `[max(z, 0), max(-z, 0)]` of its
-    codes the components `U` are of `z`, and the atoms `[U, -U] / √2`. With
-    components of the parts, half of the codes would say `|z|`: not drawn.
-    Atoms that are left over are `[W, W] / √2`, with components `W` of `|z|`.
+    The atoms of the head become a constant atom, and principal components of
+    all that is left of an image, its mean included. They are in the order of
+    rising energy. So the first features, which games use for classes and views,
+    are the features that images need least.
 
-    Features are of norm 1: of `h = W s` only the direction is left, and with
-    `E h = 0` an `h` and its half are one. So that constant atom gets an offset
-    from the last normalisation,
+    A stage may hand on the parts `[max(z, 0), max(-z, 0)]` of its codes. Above
+    it, the components `U` are of `z`, and the atoms are `[U, -U] / √2`. (With
+    components of the parts, half of the codes would say `|z|`, which is not
+    drawn.) Atoms that are left over are `[W, W] / √2`, with components `W` of
+    `|z|`.
 
-    `β = (offset · √(E‖h‖²) / side) · u`,  `h` without the constant,
+    Features have norm 1, so only the direction of `h = W s` is left. With
+    `E h = 0`, an `h` and its half would be one feature. So the constant atom
+    gets an offset from the last normalisation:
 
-    with `u` the combination of channels whose mean over an image varies least
+    `β = (offset · √(E‖h‖²) / side) · u`,  `h` without the constant
+
+    `u` is the combination of channels whose mean over an image varies least,
     and `side` the side of the last codes. The features then lie around a
-    centre, on a part of the sphere that is the flatter the higher the offset.
-    Of a model of maps every place is an image of its own here, `side` is 1.
+    centre, on a part of the sphere; the higher the offset, the flatter it is.
+    For a model of maps every place is an image of its own here, and `side` is
+    1.
 
-    The gains of a `Decoder` are measured then; see `calibrate`.
+    Then the gains of a `Decoder` are measured; see `calibrate`.
 
-    A `ConvEncoder` is made in the same way: above the first stage, which has
-    no `β`, `β = offset · γ` keeps most of what is rectified, and the mean of
-    the last activations is the direction of the constant atom. Its decoder gets
-    the same kernels. Its normalisations keep their `γ` and `β`, but for the
-    last `γ`, which gives the images their deviation; their moving averages
-    become the moments of what is made of the features.
+    A `ConvEncoder` is made in the same way. Above the first stage, which has no
+    `β`, `β = offset · γ` keeps most of what is rectified. The mean of the last
+    activations is the direction of the constant atom. Its decoder gets the same
+    kernels. The decoder's normalisations keep their `γ` and `β`, but the last
+    `γ` gives the images their deviation. Their moving averages become the
+    moments of what is made of the features.
 
     Args:
         autoencoder: `ClosedLoopAutoencoder`, whose variables are replaced, and
@@ -65,19 +68,19 @@ def initialize_from(autoencoder, images, offset=2.0, seed=0):
         images: float array `(n, height, width, channels)` in [-1, 1], with
             `n` at least `feature_dim`; some thousand.
         offset: float, `≥ 0`. The contrast of places differs by far more than
-            that of whole images: a large offset, as 16, regenerates maps
-            better at the start, and then wants a low learning rate.
+            the contrast of whole images. So a large offset, as 16, regenerates
+            maps better at the start, and then wants a low learning rate.
         seed: int, of the choice of patches.
 
     References:
-        Krähenbühl et al., Data-dependent initializations of convolutional
-        neural networks, ICLR 2016, section 3; Chan et al., PCANet, IEEE TIP
-        2015.
+        - Krähenbühl et al., Data-dependent initializations of convolutional
+          neural networks, ICLR 2016, section 3.
+        - Chan et al., PCANet, IEEE TIP 2015.
 
     Raises:
-        ValueError: for too few images, images that the model is not for, or
-            that are not finite or without contrast, one feature, or more than
-            the last codes have numbers.
+        ValueError: for too few images, or images that do not fit the model, are
+            not finite or have no contrast. For one feature, or more features
+            than the last codes have numbers.
     """
     encoder = autoencoder.encoder
     check_number("[0, inf)", offset=offset)
@@ -279,23 +282,22 @@ def initialize_from_patches(autoencoder, images, seed=0):
     """Makes random patches of images the first atoms.
 
     The atoms of the first stage become patches from random places of random
-    images, with a random sign, scaled to norm 1. Of atoms that are kept a
-    tight frame they become the frame nearest to such patches. Patches that are
-    nearly constant are left out. The sums that the decoder
-    begins with are then as smooth as images are, where random numbers make
-    noise of single pixels, of which an encoder with thresholds sees little
-    and the game removes little.
+    images, with a random sign, scaled to norm 1. Nearly constant patches are
+    left out. Atoms that are kept a tight frame become the frame nearest to such
+    patches. The decoder then begins with sums as smooth as images. Random atoms
+    would make noise of single pixels. An encoder with thresholds hardly sees
+    this noise, and the game hardly removes it.
 
     Args:
         autoencoder: `ClosedLoopAutoencoder`, whose first dictionaries are
             replaced, and whose density is removed.
         images: float array `(n, height, width, channels)` in [-1, 1], or
-            uint8; a thousand have patches enough.
+            uint8; a thousand have enough patches.
         seed: int, of the choice of patches.
 
     Raises:
-        ValueError: for images that the model is not for, that are not finite
-            or without contrast, or smaller than an atom.
+        ValueError: for images that do not fit the model, are not finite, have
+            no contrast, or are smaller than an atom.
 
     Reference:
         Aharon et al., K-SVD, IEEE TSP 2006: dictionaries begin with examples
@@ -341,6 +343,6 @@ def _random_patches(images, size, count, random):
 
 
 def _array(images, image_shape):
-    """Float images as an array; errors as of `encode`."""
+    """Float images as an array; errors as in `encode`."""
     images = inputs.as_images(images, image_shape)
     return inputs.in_range(images, inputs.MOST).numpy()

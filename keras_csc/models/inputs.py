@@ -1,9 +1,9 @@
 """Images, features and numbers as models take them, or an error.
 
-Where a value is known (eagerly, or as a static shape) an error is a
-`ValueError`; where it is known only when a graph runs, an
-`InvalidArgumentError`. The operations for that, `EnsureShape` and `Assert`, are
-left out by the converters to other runtimes.
+An error is a `ValueError` if the value is known: eagerly, or as a static shape.
+It is an `InvalidArgumentError` if the value is known only when a graph runs.
+`EnsureShape` and `Assert` see to that; converters to other runtimes leave these
+operations out.
 """
 
 import contextlib
@@ -60,7 +60,7 @@ def _large_enough(images):
 
 
 def as_features(features, shape):
-    """Float features `(batch, *shape)`; errors as of `as_images`."""
+    """Float features `(batch, *shape)`; errors as in `as_images`."""
     features = _as_shaped("features", features, shape)
     if not features.dtype.is_floating:
         raise ValueError(
@@ -111,7 +111,7 @@ def in_range(images, limit):
     """The images, once every one is known to be finite and in ±`limit`.
 
     Raises:
-        ValueError: that names the rows of the others.
+        ValueError: names the rows of the images that are not.
     """
     return _good_rows(
         images,
@@ -145,8 +145,8 @@ def as_labels(labels, num_classes):
     """Class numbers `(batch,)` of images, for a game that needs them.
 
     Raises:
-        ValueError: for labels of another kind: floats, one-hot rows; or that
-            are no class, see `in_range`.
+        ValueError: for labels of another kind, as floats or one-hot rows; or
+            for labels that are no class.
     """
     labels = tf.convert_to_tensor(labels)
     if labels.shape.rank not in (None, 1) or not labels.dtype.is_integer:
@@ -168,8 +168,8 @@ def sparsities(sparsity, images):
     """`λ` for a batch of images, a float32 tensor `(batch,)`.
 
     Raises:
-        ValueError: for one that is negative or not finite, or other than one
-            or one for every image.
+        ValueError: for a negative or not finite `λ`, or for another number of
+            them than one, or one for every image.
     """
     sparsity = tf.cast(sparsity, tf.float32)
     if sparsity.shape.rank != 1:
@@ -204,8 +204,8 @@ def _good_rows(values, good, message):
 def asserted(values, condition, data):
     """The values, once a condition holds; `data` are parts of a message.
 
-    `tf.debugging.Assert` would put it into a branch, which some converters
-    can't read. What is known before a graph runs is a `ValueError`.
+    `tf.debugging.Assert` would make a branch, which some converters can't read.
+    A condition that is known before a graph runs raises a `ValueError`.
     """
     known = tf.get_static_value(condition)
     if known is None:
@@ -224,7 +224,7 @@ def _shown(tensor):
 
 @contextlib.contextmanager
 def value_errors():
-    """Makes a `ValueError` of what a graph or a data set found as it ran."""
+    """Turns errors of a running graph or data set into `ValueError`."""
     try:
         yield
     except tf.errors.InvalidArgumentError as error:

@@ -43,9 +43,9 @@ class EncoderOutput(typing.NamedTuple):
 class Player(keras.Model):
     """A network whose configuration says which of its layers are frozen.
 
-    Keras keeps `trainable` of a model, and not of its layers: a model that is
-    loaded would train them again, and Keras leave out the state of its
-    optimizers, which have other variables.
+    Keras saves `trainable` of a model, but not of its layers. Without this, a
+    loaded model would train frozen layers again. Keras would also leave out the
+    state of its optimizers, as they would have other variables.
     """
 
     quantize = not_quantized
@@ -68,7 +68,7 @@ class StagedEncoder(Player):
     """Stages, each normalised, and a head on the unit sphere.
 
     A subclass makes `coding_layers` and `normalizations`, from the image up,
-    and a `head`. Arguments and errors are those of `Encoder`.
+    and a `head`. Arguments and errors are as in `Encoder`.
     """
 
     # Whether the stages solve sparse coding programs.
@@ -128,8 +128,7 @@ class StagedEncoder(Player):
     def activations(self, images, training=None, sparsity=None):
         """Encodes images and returns what every stage made of them.
 
-        Changes no state: in training, `update_statistics` is to be called
-        besides.
+        It changes no state: in training, call `update_statistics`, too.
 
         Args:
             images: tensor `(batch, height, width, channels)` in [-1, 1].
@@ -146,7 +145,8 @@ class StagedEncoder(Player):
     def run_stages(self, signal, training=None, moments=None, sparsity=None):
         """`activations` of float images that are known to fit.
 
-        With `moments`, of another batch's `EncoderOutput`, these normalise.
+        `moments`, from the `EncoderOutput` of another batch, normalise instead
+        of the batch's own.
         """
         if not self.built:
             self.build(None)
@@ -172,7 +172,8 @@ class StagedEncoder(Player):
     def features_of(self, number, codes):
         """Features of a stage's codes, which the stages above code in turn.
 
-        In inference; of the codes of `activations` they are its features.
+        As in inference: from the codes of `activations` it makes the same
+        features.
 
         Args:
             number: int, of the stage, from 0.
@@ -198,11 +199,11 @@ class StagedEncoder(Player):
         return self.stage_strides[0] if self.lapped else 0
 
     def to_blocks(self, images):
-        """What the first stage is given: of a lapped encoder not the images."""
+        """What the first stage is given; a lapped encoder prefilters images."""
         return prefilter(images, self.block) if self.block else images
 
     def from_blocks(self, signal):
-        """What is of the kind of the first stage's input, in pixels."""
+        """Undoes `to_blocks`: pixels of a signal like the first stage's."""
         return postfilter(signal, self.block) if self.block else signal
 
     def code(self, number, signal, sparsity=None):
@@ -211,15 +212,15 @@ class StagedEncoder(Player):
 
     @property
     def parts_per_code(self):
-        """Of every stage, what it hands on for a code: a tuple of ints."""
+        """Ints: how many channels every stage hands on for a code."""
         return (1,) * len(self.filters)
 
     def parts(self, number, codes):
-        """What is normalised, of a stage's codes: these."""
+        """What is normalised of a stage's codes; here the codes themselves."""
         return codes
 
     def activate(self, signal):
-        """What the next stage is given, of normalised codes: these."""
+        """What the next stage is given; here the normalised codes."""
         return signal
 
     def update_statistics(self, output):
@@ -260,8 +261,8 @@ class StagedDecoder(Player):
     """A decoder for the features and the images of an encoder.
 
     Args:
-        encoder: `encoder_class` of the subclass. It is no part of the decoder's
-            weights.
+        encoder: `encoder_class` of the subclass. Its weights are not the
+            decoder's.
 
     Raises:
         ValueError: for another encoder.

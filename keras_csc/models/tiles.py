@@ -16,9 +16,9 @@ class Tiles:
     """Encodes and decodes large images in tiles, with the memory of one.
 
     A place of the features depends on the pixels of its receptive field, and a
-    pixel on the places of its own: tiles are computed with a border that wide,
-    which is left out of the result. So the result is that of the whole image,
-    but for rounding.
+    pixel depends on the places around it. So tiles are computed with a border
+    that is as wide, and the border is left out. The result is the same as for
+    the whole image, but for rounding.
 
     Args:
         autoencoder: `ClosedLoopAutoencoder` with `features="map"`.
@@ -26,8 +26,8 @@ class Tiles:
             it is rounded up to whole places.
 
     Raises:
-        ValueError: for a model of vectors, or a size below 1; of its methods
-            for what the autoencoder's refuse.
+        ValueError: for a model of vectors, or a size below 1. Its methods
+            refuse what the autoencoder's methods refuse.
 
     Example:
 
@@ -117,9 +117,9 @@ class Tiles:
         """The tiles of features, in places.
 
         Yields:
-            `(number, part, wider, within)`: the number of the image, and of
-            both axes `(start, end)` of the tile, of the same with a border of
-            so many pixels, and of the tile within that.
+            `(number, part, wider, within)`: the number of the image, and
+            `(start, end)` of both axes for the tile, for the tile with a border
+            of so many pixels, and for the tile within the wider one.
         """
         size = -(-self.size // self.stride)
         border = -(-max(border, LEAST_SIZE) // self.stride)
@@ -145,9 +145,8 @@ def _index(number, part, stride=1):
 def encoder_border(encoder):
     """Pixels that features depend on, in each direction from their place.
 
-    That is of an encoder that does not restart. `T` steps of the solver, which
-    are `T` times `Aᵀ` and `T - 1` times `A`, reach `2 T - 1` times as far as
-    one of them.
+    `T` solver steps apply `Aᵀ` `T` times and `A` `T - 1` times. So they reach
+    `2 T - 1` times as far as one operator. This holds without restarts.
     """
     steps = 2 * encoder.iterations - 1 if encoder.sparse else 1
     return steps * decoder_border(encoder)
@@ -156,9 +155,9 @@ def encoder_border(encoder):
 def decoder_border(encoder):
     """Pixels that a place reaches, in each direction, by one pass.
 
-    A code depends on its stage's input at most `r = k - 1 - ⌊(k - s)/2⌋` away
-    through `Aᵀ`, and so does the input on codes through `A`. A lapped encoder
-    mixes pixels that are less than a block apart.
+    Through `Aᵀ` a code depends on its stage's input at most
+    `r = k - 1 - ⌊(k - s)/2⌋` away. Through `A` the input depends on codes as
+    far away. A lapped encoder mixes pixels that are less than a block apart.
     """
     border, step = 0, 1
     for size, stride in zip(encoder.kernel_sizes, encoder.stage_strides):

@@ -15,8 +15,8 @@ EMPTY = (
     "The data set is empty: it has no batch. With `drop_remainder` it needs as "
     "many images as a batch."
 )
-# What goes wrong with the gradients of a game; and on several replicas, of
-# which each has a part of the gradient.
+# What goes wrong with the gradients of a game; and what goes wrong on several
+# replicas, as each has a part of the gradient.
 NO_OPTIMIZER_HAS = ("use_ema", "loss_scale_factor", "inner_optimizer")
 ON_ONE_REPLICA = (
     "clipnorm",
@@ -41,9 +41,9 @@ def batch(data, image_shape):
 def inspected(model, x, y=None, classes=None, limit=UNIT):
     """The images or data set `x`; wrong pixels or labels are an error.
 
-    Arrays are looked at here and now; data sets and generators batch by batch,
-    when a batch comes; of a `PyDataset` the first batch alone. `classes` is
-    their number, if labels are needed.
+    Arrays are looked at now, data sets and generators batch by batch, when a
+    batch comes. Only the first batch of a `PyDataset` is looked at. `classes`
+    is the number of classes, if labels are needed.
     """
     shape = model.encoder.accepted_shape
 

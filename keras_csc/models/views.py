@@ -16,14 +16,14 @@ def random_views(images, step):
     """A random view of every image: a crop, mirrored or not, in other colours.
 
     A crop has ¼ to all of the area and sides of ratios up to 4:3, and is
-    brought back to the image's size; half are mirrored. Four of five have
-    another contrast, brightness and, in colour, saturation; one of five is
-    grey.
+    brought back to the image's size. Half of the crops are mirrored. Four of
+    five have another contrast, brightness and, in colour, saturation. One of
+    five is grey.
 
-    Views are a function of the step and of an image's number in the global
-    batch, in which the images of replicas follow one another, so that they do
-    not depend on the number of replicas among which a batch divides evenly.
-    They are others where XLA compiles, which draws other numbers.
+    A view is a function of the step and of the image's number in the global
+    batch, where the replicas' images follow one another. So views do
+    not depend on the number of replicas, if a batch divides evenly among them.
+    XLA draws other numbers.
 
     Reference:
         Chen et al., A simple framework for contrastive learning of visual

@@ -13,10 +13,10 @@ from keras_csc.validation import check_choice
 def _of_blocks(image_shape, filters, **config):
     """Architecture of one feature vector an image, of atoms apart.
 
-    Each stage has atoms as large as its stride, the first of 4×4 pixels. There
-    are at most as many as such a patch has numbers, so that tight frames are
-    orthonormal, and one solver step solves each program. `λ` of the stages
-    above the first is in units of their input's deviation.
+    Each stage has atoms as large as its stride; in the first stage they have
+    4×4 pixels. A stage has at most as many atoms as a patch has numbers. So
+    tight frames are orthonormal, and one solver step solves each program. Above
+    the first stage the unit of `λ` is the deviation of the stage's input.
     """
     sides = (4, *(2,) * (len(filters) - 1))
     return {
@@ -96,8 +96,8 @@ DEFAULTS = {
 def completed(entries, **overrides):
     """The `config` of some entries: overrides before them, then `DEFAULTS`.
 
-    `filters` of another number of stages take with them what the entries have
-    for each stage: it is cut, or its last number is repeated.
+    If `filters` have another number of stages, entries with a number for each
+    stage follow: they are cut, or their last number is repeated.
 
     Raises:
         ValueError: for an unknown entry or network.
@@ -126,7 +126,7 @@ def completed(entries, **overrides):
 def players(config, **kwargs):
     """Makes the encoder and the decoder of a `config`.
 
-    An encoder without sparse codes leaves out what is for those.
+    An encoder without sparse codes leaves out the arguments of sparse codes.
     """
     encoder_class, decoder_class = NETWORKS[config["network"]]
     encoder = encoder_class(**encoder_arguments(config), **kwargs)

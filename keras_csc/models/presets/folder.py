@@ -1,8 +1,8 @@
 """Folders that hold an autoencoder: the layout of KerasHub's presets.
 
-`config.json` is a serialized Keras object, whose `config` is the architecture
-and, if the model has them, the configuration of its density of features and
-the names of its atoms.
+`config.json` is a serialized Keras object. Its `config` is the architecture. If
+the model has them, the configuration of its density and the names of its atoms
+are there, too.
 `metadata.json` says which versions saved it, when, how many weights there are,
 and the SHA-256 of the two other files. `model.weights.h5` holds the weights.
 A `README.md` may stand beside them.
@@ -60,7 +60,7 @@ def read(folder):
 
     Raises:
         ValueError: if the folder is not a preset, or its JSON is damaged or
-            that of something else.
+            of something else.
     """
     content, found = _read_json(folder / CONFIG_FILE)
     _, metadata = _read_json(folder / METADATA_FILE)

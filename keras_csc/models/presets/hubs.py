@@ -51,12 +51,12 @@ def upload_preset(uri, folder):
 
     The folder is loaded first. The hub gets `config.json`, `metadata.json`,
     `model.weights.h5` and, if there is one, `README.md`, the model card, as one
-    new version. Earlier versions stay there. What the hub has of other files
-    stays in the new version on Hugging Face, and not on Kaggle.
+    new version. Earlier versions stay there. Other files of the hub stay in the
+    new version on Hugging Face, and not on Kaggle.
 
-    Logging in is up to the hub's library: `hf auth login` or `HF_TOKEN`,
-    `kagglehub.login()` or `KAGGLE_API_TOKEN`. A model that is new is public on
-    Hugging Face, and private on Kaggle.
+    Log in by the hub's library: `hf auth login` or `HF_TOKEN`,
+    `kagglehub.login()` or `KAGGLE_API_TOKEN`. A new model is public on Hugging
+    Face, and private on Kaggle.
 
     Args:
         uri: `"hf://OWNER/NAME"` or `"kaggle://OWNER/MODEL/keras/VARIANT"`.
@@ -74,7 +74,7 @@ def upload_preset(uri, folder):
             "VARIANT; the hub numbers versions itself. "
             f"Received: {shown(uri)}"
         )
-    # A folder that loads has no others than a preset's files and hidden ones.
+    # A folder that loads holds a preset's files and hidden files alone.
     folder = os.path.abspath(folder)
     keras.saving.get_registered_object(AUTOENCODER).from_preset(folder)
     message = f"Preset of keras_csc {__version__}"
@@ -101,7 +101,7 @@ def upload_preset(uri, folder):
 def _errors(uri, what):
     """Errors of the hubs' libraries, which have no class in common.
 
-    Those of this machine's files stay what they are.
+    Errors of this machine's files stay what they are.
     """
     try:
         yield
