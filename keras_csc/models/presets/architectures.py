@@ -83,8 +83,6 @@ def _arguments(model_class):
     return {p.name: p.default for p in parameters if p.default is not p.empty}
 
 
-# Entries of earlier versions, as every network has them now.
-FORMER = {"normalization_offset": True}
 # What an entry is where neither a preset nor a folder says it.
 DEFAULTS = {
     "network": "csc",
@@ -102,8 +100,7 @@ def completed(entries, **overrides):
     Raises:
         ValueError: for an unknown entry or network.
     """
-    own = {k: v for k, v in entries.items() if (k, v) not in FORMER.items()}
-    config = {**DEFAULTS, **own, **overrides}
+    config = {**DEFAULTS, **entries, **overrides}
     unknown = sorted(set(config) - set(DEFAULTS))
     if unknown:
         raise ValueError(
