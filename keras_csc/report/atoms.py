@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_csc import metrics
+from keras_csc.evaluation.passes import by_batches
 from keras_csc.explanation.explained import rising_counts
 from keras_csc.ops.tensors import to_sphere
 from keras_csc.pixels import from_pixels
@@ -120,7 +121,8 @@ def atom_pages(model, found):
         return {}, None
     shown = np.concatenate([n for group in chosen.values() for n in group])
     sheet = Sheet(found.images, np.unique(shown))
-    without = Without(model, found)
+    strongest = {place: groups[0] for place, groups in chosen.items()}
+    losses = without(model, found, strongest)
     pages = {}
     for (stage, atom), groups in chosen.items():
         use = found.stages[stage - 1]
@@ -144,7 +146,7 @@ def atom_pages(model, found):
                 for other in near
                 if use.correlations[atom, other] > 0
             ],
-            "without": without(stage, atom, groups[0]),
+            "without": losses[stage, atom],
         }
     return pages, sheet
 
@@ -196,48 +198,51 @@ class Sheet:
         return number, name, column, row, left, top
 
 
-class Without:
+def without(model, found, chosen):
     """What images lose when an atom is off.
 
     Args:
         model: `ClosedLoopAutoencoder`.
         found: its `Survey`.
+        chosen: dict of numbers of images, by stage, from 1, and atom.
+
+    Returns:
+        Dict of `(decibels, others)`, by stage and atom: the images' mean loss
+        of PSNR, and how many of them are nearest to the mean of another class
+        than before; `None` without classes.
     """
+    encoder, means, losses = model.encoder, class_means(found), {}
 
-    def __init__(self, model, found):
-        self.model, self.found = model, found
-        self.means = class_means(found)
-        self.made = [
-            tf.function(
-                functools.partial(self._made, stage), reduce_retracing=True
-            )
-            for stage in range(len(found.stages))
-        ]
-
-    def __call__(self, stage, atom, numbers):
-        """`(decibels, others)` of some images.
-
-        Their mean loss of PSNR, and how many of them are nearest to the mean
-        of another class than before; `None` without classes.
-        """
-        images = tf.constant(from_pixels(self.found.images[numbers]))
-        features, psnr = self.made[stage - 1](images, tf.constant(atom))
-        loss = np.mean(self.found.psnr[numbers] - psnr.numpy())
-        if self.means is None:
-            return loss, None
-        nearest = [
-            np.argmax(rows @ self.means.T, axis=1)
-            for rows in (self.found.features[numbers], np.asarray(features))
-        ]
-        return loss, np.count_nonzero(np.not_equal(*nearest))
-
-    def _made(self, stage, images, atom):
-        encoder = self.model.encoder
+    def made(stage, images, atoms):
         codes = encoder.activations(images).codes[stage]
-        kept = 1 - tf.one_hot(atom, codes.shape[-1], dtype=codes.dtype)
-        features = encoder.features_of(stage, codes * kept)
-        made = self.model.decode(features, image_size=images.shape[1:3])
-        return features, metrics.peak_signal_to_noise_ratio(images, made)
+        kept = 1 - tf.one_hot(
+            tf.cast(atoms, tf.int32), codes.shape[-1], dtype=codes.dtype
+        )
+        features = encoder.features_of(stage, codes * kept[:, None, None])
+        again = model.decode(features, image_size=images.shape[1:3])
+        return features, metrics.peak_signal_to_noise_ratio(images, again)
+
+    for stage in range(len(found.stages)):
+        of_stage = {key: n for key, n in chosen.items() if key[0] == stage + 1}
+        if not of_stage:
+            continue
+        counts = [len(numbers) for numbers in of_stage.values()]
+        atoms = np.repeat([atom for _, atom in of_stage], counts)
+        numbers = np.concatenate([*of_stage.values()])
+        given = found.images[numbers], atoms.astype("float32")
+        features, psnr = by_batches(functools.partial(made, stage), given)
+        lost, others = found.psnr[numbers] - psnr, None
+        if means is not None:
+            before, after = (
+                found.features[numbers] @ means.T,
+                features @ means.T,
+            )
+            others = np.not_equal(before.argmax(-1), after.argmax(-1))
+        ends = np.cumsum(counts)
+        for key, start, end in zip(of_stage, [0, *ends], ends):
+            changed = others if others is None else others[start:end].sum()
+            losses[key] = lost[start:end].mean(), changed
+    return losses
 
 
 def insertion_and_deletion(model, found, numbers):
