@@ -25,17 +25,18 @@ class UnitAtoms(keras.constraints.UnitNorm):
 class TightFrame(keras.constraints.Constraint):
     """Keeps the atoms a tight frame of the space of patches.
 
-    With the atoms as columns of `W`, `(k·k·channels, filters)`: as many atoms
-    as dimensions or fewer are orthonormal, `WᵀW = I`; more have
-    `W Wᵀ = (filters / (k·k·channels)) I` up to the normalisation of every atom
-    to norm 1, which comes last. No direction of a patch is then invisible to a
-    dictionary of as many atoms as dimensions or more, and `AAᵀ` stays well
+    The atoms are the columns of `W`, `(k·k·channels, filters)`. If there are no
+    more atoms than dimensions, they are orthonormal, `WᵀW = I`. More atoms have
+    `W Wᵀ = (filters / (k·k·channels)) I`, up to the normalisation of every atom
+    to norm 1, which comes last. A dictionary of at least as many atoms as
+    dimensions then sees every direction of a patch, and `AAᵀ` stays well
     conditioned.
 
-    Two Newton-Schulz iterations `W ← 3/2 W - 1/2 W WᵀW` towards the nearest
-    tight frame, which a small step of training has not left far behind. A large
-    step may leave singular values above √5, which they would enlarge: where a
-    bound of the largest is above 1.5, `W` is first scaled to have it there.
+    Two Newton-Schulz iterations `W ← 3/2 W - 1/2 W WᵀW` lead towards the
+    nearest tight frame, which is near after a small step of training. A large
+    step may leave singular values above √5, which the iterations would enlarge.
+    Where a bound of the largest singular value is above 1.5, `W` is first
+    scaled to bring the bound to 1.5.
 
     References:
         Cissé et al., Parseval networks, ICML 2017, section 4.2; Ravishankar &
@@ -67,10 +68,10 @@ NAMES = {"unit_atoms": UnitAtoms, "tight_frame": TightFrame}
 
 
 def get(identifier):
-    """The constraint of a name of `NAMES`, or as `keras.constraints.get`.
+    """The constraint of a name in `NAMES`, or `keras.constraints.get`.
 
     Raises:
-        ValueError: for what is neither.
+        ValueError: for what neither of them knows.
     """
     if isinstance(identifier, str) and identifier in NAMES:
         return NAMES[identifier]()
@@ -85,7 +86,7 @@ def satisfied(constraint, kernel):
 
 
 def _scaled_matrix(kernel):
-    """Atoms as columns; the columns of a tight frame become Parseval."""
+    """Atoms as columns, over a scale that makes a tight frame Parseval."""
     filters = kernel.shape[-1]
     matrix = ops.reshape(kernel, (-1, filters))
     scale = max(filters / matrix.shape[0], 1.0) ** 0.5

@@ -5,7 +5,7 @@ from keras import ops
 
 from keras_csc.validation import check_number
 
-# Of Keras's Muon, and without effect here, or fixed.
+# Arguments of Keras's Muon that have no effect here, or are fixed.
 OF_MUON_ALONE = {
     *("adam_weight_decay", "epsilon", "exclude_embeddings", "exclude_layers"),
     *("muon_a", "muon_b", "muon_c", "nesterov", "ns_steps", "rms_rate"),
@@ -16,33 +16,32 @@ OF_MUON_ALONE = {
 class DictionaryMuon(keras.optimizers.Muon):
     """Muon, with a kernel `(k, k, channels, filters)` as a matrix of atoms.
 
-    The momentum `M` of a dictionary, with atoms as the columns of a matrix
-    `(k·k·channels, filters)`, is replaced by an orthogonal matrix near its
-    polar factor, which moves all atoms about as far:
+    A dictionary is a matrix `(k·k·channels, filters)` with atoms as columns.
+    Its momentum `M` is replaced by an orthogonal matrix near its polar factor,
+    which moves all atoms about equally far:
 
-    `W ← W - η U Vᵀ`,  `M = U Σ Vᵀ`,
+    `W ← W - η U Vᵀ`,  `M = U Σ Vᵀ`.
 
-    by five Newton-Schulz iterations, which bring the singular values of the
-    step, but for the smallest, between about 0.7 and 1.2. Of all steps that
-    change the inner products of a patch with the atoms by at most `η` times
-    its norm, it is the one that lowers the loss most, to first order. Atoms of
-    norm 1 turn by at most about `η` radians.
+    Five Newton-Schulz iterations bring the singular values of the step, but
+    for the smallest, between about 0.7 and 1.2. The step changes the inner
+    products of a patch with the atoms by at most `η` times its norm. To first
+    order, no other such step lowers the loss more. Atoms of norm 1 turn by at
+    most about `η` radians.
 
-    Other variables, offsets and scales, are updated by Adam, at
-    `adam_lr_ratio` times the learning rate; Keras's `Muon`, the base class,
-    does that to kernels too.
+    Adam updates other variables, offsets and scales, at `adam_lr_ratio` times
+    the learning rate. Keras's `Muon`, the base class, does that to kernels too.
 
     Args:
         learning_rate: float or schedule, `η`.
         momentum: float in `[0, 1)`.
         adam_lr_ratio: float.
         beta_1, beta_2: floats in `[0, 1)`, of Adam.
-        **kwargs: of `keras.optimizers.Optimizer`; `weight_decay` is of the
+        **kwargs: of `keras.optimizers.Optimizer`. `weight_decay` is for the
             dictionaries alone.
 
     Raises:
         ValueError: for an argument that is not as above.
-        TypeError: for one that only Keras's `Muon` has.
+        TypeError: for an argument that only Keras's `Muon` has.
 
     References:
         Jordan et al., Muon: an optimizer for hidden layers in neural networks,
@@ -92,8 +91,8 @@ class DictionaryMuon(keras.optimizers.Muon):
     def zeropower_via_newtonschulz5(self, x, steps):
         """Nearly the polar factor `U Vᵀ` of a matrix `x = U Σ Vᵀ`.
 
-        All iterates are `x` times polynomials in `xᵀx`, so that only the first
-        and the last product are of the size of `x`, not two for each.
+        All iterates are `x` times polynomials in `xᵀx`. So only the first and
+        the last product are of the size of `x`, not two in each iteration.
         """
         if x.shape[0] < x.shape[1]:
             wide = self.zeropower_via_newtonschulz5(ops.transpose(x), steps)

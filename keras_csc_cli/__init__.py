@@ -1,6 +1,6 @@
 """The scripts, and what they are made of.
 
-Importing this package imports nothing more: a script answers `--help`, a
+Importing this package imports nothing more. A script answers `--help`, a
 mistake and a signal before it imports TensorFlow, which takes seconds.
 """
 

@@ -29,7 +29,7 @@ from keras_csc.terminal import say
 
 # Bytes of decoded images that are kept in memory; more are streamed.
 CACHE_BYTES = 4 * 2**30
-# Of a split, for an evaluation or a density.
+# Most images of a split, for an evaluation or a density.
 MOST_IMAGES = 10_000
 FIRST_ATOMS = {
     "patches": initialize_from_patches,
@@ -42,12 +42,12 @@ class Splits:
     """The splits of a run's data set, each opened when it is first asked for.
 
     Opening lists the data and looks at them, which takes long for large
-    folders: what was opened is kept.
+    folders. So what was opened is kept.
 
     Args:
         options: of the run.
-        model: the run's, whose images have the shape to open; by default the
-            options' preset, which must be there then.
+        model: the run's model, whose images have the shape to open. By default
+            the options' preset has the shape, and must be there.
     """
 
     def __init__(self, options, model=None):
@@ -115,7 +115,7 @@ def network(options, make=ClosedLoopAutoencoder.from_preset):
 def model(options, num_classes, make=ClosedLoopAutoencoder.from_preset):
     """The compiled autoencoder of the options.
 
-    A model of trained weights keeps their statistics: statistics of other
+    A model with trained weights keeps its statistics: statistics of other
     images would change the scale of all codes.
     """
     autoencoder = network(options, make)
@@ -220,9 +220,9 @@ def is_other(options, recorded):
 
 
 def data_folder(options):
-    """The folder that says which images they are, or `None`.
+    """The folder that tells which images are meant, or `None`.
 
-    A TFDS set is named by its name, wherever it lies.
+    A TFDS set is known by its name, wherever it lies.
     """
     if options.dataset != "image_folder" or not options.data_dir:
         return None
@@ -230,7 +230,7 @@ def data_folder(options):
 
 
 def optimizer(options, learning_rate, updates=1):
-    """An optimizer with the options' schedule, of `updates` a step."""
+    """An optimizer with the options' schedule, for `updates` a step."""
     name, _, betas = options.optimizer.partition(":")
     beta_1, beta_2 = map(float, (betas or "0.5,0.999").split(","))
     schedules, updates = keras.optimizers.schedules, options.steps * updates
@@ -266,7 +266,7 @@ def check(options):
 
 
 def check_metrics(names, splits, model):
-    """For metrics of classes without labels, or of samples of maps."""
+    """Raises `UsageError` for metrics that data or model can't have."""
     classes = splits.num_classes or 0
     if {"classes", "classifier"} & set(names) and classes < 2:
         raise UsageError(

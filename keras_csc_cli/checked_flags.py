@@ -1,6 +1,6 @@
-"""Flags as absl's, whose values are checked where they are parsed.
+"""Flags of absl, whose values are checked when they are parsed.
 
-`sections_of` makes them of a text; a `Command` holds its flags.
+`sections_of` makes flags of a text. A `Command` holds its flags.
 """
 
 import ast
@@ -52,7 +52,7 @@ class Numbers(flags.ArgumentParser):
 
     Args:
         most: int, how many there may be.
-        *bounds: of each.
+        *bounds: of each number.
     """
 
     def __init__(self, most, *bounds):
@@ -80,10 +80,10 @@ class Text(flags.ArgumentParser):
 
 
 class Path(Text):
-    """Parses a path: `~` is the home folder, which not every shell puts in.
+    """Parses a path. `~` is the home folder, which not every shell puts in.
 
     Args:
-        *endings: those that it may have; any, without them.
+        *endings: endings that it may have; without them, any.
     """
 
     def __init__(self, *endings):
@@ -97,7 +97,7 @@ class Path(Text):
 
 
 class Folder(Path):
-    """Parses a path to an absolute one, but for a URI as `gs://`."""
+    """Makes a path absolute, unless it is a URI such as `gs://`."""
 
     def parse(self, argument):
         path = super().parse(argument)
@@ -158,7 +158,7 @@ class Arguments(flags.ArgumentParser):
         return found
 
     def help(self):
-        """Lines of the names, with what they are by default and what for."""
+        """Lines of the names, with their defaults and their texts."""
         lines = []
         for name, (value, text) in self.known.items():
             value = list(value) if isinstance(value, tuple) else value
@@ -203,10 +203,10 @@ def _value(word):
 
 @functools.cache
 def arguments_of(module, name, without=()):
-    """The arguments of a class's constructor, which is not imported.
+    """The arguments of a class's constructor, without an import of the class.
 
-    The class, of a module below `keras_csc/`, would import TensorFlow, which
-    takes seconds.
+    The class is in a module below `keras_csc/`. Its import would import
+    TensorFlow, which takes seconds.
 
     Returns:
         Dict from names to `(default, text)`, the text of the docstring.

@@ -50,9 +50,9 @@ def run(main, user_errors=()):
 
     Args:
         main: function of no arguments.
-        user_errors: exceptions, besides `UsageError`, whose message is for
-            the user: it is printed, without a trace, and the exit code is 2,
-            or the exception's own `exit_code`. `--verbosity=1` shows the trace.
+        user_errors: exceptions, besides `UsageError`, whose message is for the
+            user. It is printed without a trace, and the exit code is 2, or the
+            exception's own `exit_code`. `--verbosity=1` shows the trace.
     """
     interruption.install()
     if not flags.FLAGS.is_parsed():
@@ -68,7 +68,7 @@ def run(main, user_errors=()):
 
 
 def _guarded(main, errors):
-    """Calls `main`; what goes wrong after a signal is the signal's doing."""
+    """Calls `main`; an error after a signal counts as the signal's doing."""
     try:
         main()
         sys.stdout.flush()
@@ -84,7 +84,7 @@ def _guarded(main, errors):
 
 
 def _is_of_memory(error):
-    """Whether there is too little; TensorFlow has one class for disks, too."""
+    """Whether memory is short; TensorFlow's class is for full disks, too."""
     exhausted = type(error).__name__ == "ResourceExhaustedError"
     return isinstance(error, MemoryError) or (
         exhausted and bool(OUT_OF_MEMORY.search(error.message))
@@ -92,7 +92,7 @@ def _is_of_memory(error):
 
 
 def advised(error):
-    """The text of an error, whose advice is for a command."""
+    """The text of an error, with advice that is for a command."""
     argument = getattr(error, "argument", None)
     if argument is None:
         return str(error)
@@ -130,7 +130,7 @@ def typed():
 
 
 def _print(line):
-    # Ends progress lines, if what shows them was imported.
+    # Ends progress lines, if the module that shows them was imported.
     terminal = sys.modules.get("keras_csc.terminal")
     try:
         if terminal:
@@ -142,7 +142,7 @@ def _print(line):
 
 
 def show(text):
-    """Prints what a command is asked for, as its help."""
+    """Prints what a command is asked for, such as its help."""
     # Ends as other programs do when nobody reads what they print.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     _guarded(lambda: print(text), OSError)
@@ -205,7 +205,7 @@ def _parse(argv):
 def resolve_flag_files(argv, within=()):
     """Puts the flags of flag files in the place of `--flagfile=NAME`.
 
-    Bare names are also found in `FLAG_FILES`; flag files may name others.
+    Bare names are also found in `FLAG_FILES`. Flag files may name others.
     `within` are the paths of the files that the arguments are from.
 
     Raises:

@@ -54,7 +54,7 @@ def run(name):
 
 
 def user_errors():
-    """What a command tells in one line: the library says what is wrong."""
+    """Errors that a command tells in one line: their messages are clear."""
     from keras_csc.callbacks import CheckpointError
     from keras_csc.callbacks import NonFiniteError
 
@@ -83,8 +83,8 @@ def version():
 def begin(name):
     """Makes a process the script's, before anything is imported for it.
 
-    From here on signals are obeyed. Flags are parsed: `--help` and mistakes
-    are answered without TensorFlow, which is then imported without the
+    From here on signals are obeyed. Flags are parsed, and `--help` and mistakes
+    are answered without TensorFlow. Then TensorFlow is imported, without the
     start-up messages that no log level silences.
 
     Returns:
@@ -115,7 +115,7 @@ def begin(name):
 def _open_streams():
     """Readies the standard streams.
 
-    What a parent has closed is opened: else files would get these numbers.
+    Streams that a parent closed are opened: else files would get their numbers.
     """
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         try:
@@ -124,6 +124,6 @@ def _open_streams():
             os.open(os.devnull, os.O_RDWR)  # gets the lowest number
             setattr(sys, name, open(number, "r+" if number else "r"))
     for stream in (sys.stdout, sys.stderr):
-        # What an encoding has not is shown as its number, and is no error.
+        # A character that an encoding lacks is shown as its number, no error.
         if getattr(stream, "errors", None) == "strict":
             stream.reconfigure(errors="backslashreplace")

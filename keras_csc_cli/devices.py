@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from keras_csc import data
 
-# Of Linux; others have no such file.
+# Only Linux has this file.
 CPUINFO = pathlib.Path("/proc/cpuinfo")
 INSTRUCTIONS = ("flags", "Features")  # of x86, of ARM
 BFLOAT16_GPU = (8, 0)  # the first compute capability that has bfloat16
@@ -52,10 +52,10 @@ def gpus():
 
 
 def dtype_policy(name):
-    """The Keras dtype policy of a name, which `"auto"` is not.
+    """The Keras dtype policy of a name, or of `"auto"`.
 
-    `"auto"` is bfloat16 where the GPUs, or without any the processor, have
-    instructions for it: it is slower than float32 where they have not.
+    `"auto"` is mixed_bfloat16 where the GPUs, or without any the processor,
+    have instructions for bfloat16. Elsewhere float32 is faster, and taken.
     """
     if name != "auto":
         return name
@@ -88,10 +88,10 @@ def make(name):
     """Makes a strategy.
 
     Args:
-        name: `"none"`; `"mirrored"`, over the GPUs or else the logical CPUs
-            of this machine; or `"multi_worker"`, over the processes that the
-            environment variable `TF_CONFIG` names. The last must be made
-            before TensorFlow runs any operation.
+        name: `"none"`, `"mirrored"` or `"multi_worker"`. `"mirrored"` is over
+            the GPUs or else the logical CPUs of this machine. `"multi_worker"`
+            is over the processes that the environment variable `TF_CONFIG`
+            names. It must be made before TensorFlow runs any operation.
 
     Raises:
         UsageError: if `TF_CONFIG` is missing or wrong.
@@ -111,7 +111,7 @@ def make(name):
 def _interruptible():
     """Within the context, signals end a wait that is not Python's.
 
-    But not one that is ignored, as SIGHUP under `nohup`.
+    A signal that is ignored stays so, such as SIGHUP under `nohup`.
     """
     handlers = {
         number: signal.signal(number, signal.SIG_DFL)
@@ -182,9 +182,9 @@ def copy_from_chief(strategy, source, target, chief):
 
 
 def differing(strategy, values):
-    """Names of what is not the same on all workers, which wait for all others.
+    """Names of values that differ between workers; each waits for the others.
 
-    `values` is a dict of what JSON can hold, of the same names on all workers.
+    `values` is a dict of what JSON can hold, by the same names on all workers.
     """
     numbers = [
         zlib.crc32(json.dumps(value, sort_keys=True).encode())
@@ -196,7 +196,7 @@ def differing(strategy, values):
 
 
 def check_same(strategy, values, advice):
-    """Checks that all workers have the same values, as of `differing`."""
+    """Checks that all workers have the same values; see `differing`."""
     found = differing(strategy, values)
     if found:
         here = "; ".join(f"{name} is {values[name]}" for name in found)
@@ -204,7 +204,7 @@ def check_same(strategy, values, advice):
 
 
 def check_batches(strategy, source, **arguments):
-    """Makes batches of no use, whose `DataError` says what is wrong early."""
+    """Makes batches of no use, so that a `DataError` comes early."""
     context = tf.distribute.InputContext(
         num_replicas_in_sync=strategy.num_replicas_in_sync
     )
@@ -214,8 +214,8 @@ def check_batches(strategy, source, **arguments):
 def batches(strategy, source, first_step, **arguments):
     """Distributes the batches of a source over a strategy's replicas.
 
-    The global batches do not depend on the number of replicas. Arguments are as
-    of `data.batches`.
+    The global batches do not depend on the number of replicas. Other arguments
+    are as in `data.batches`.
     """
 
     def pipeline(context):

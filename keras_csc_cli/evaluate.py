@@ -18,12 +18,12 @@ from keras_csc.models import ClosedLoopAutoencoder
 def evaluate(path, replaced, *, checkpoint=False, split="test", **how):
     """Evaluates the model of a run's folder.
 
-    A file of the figures of more images or metrics of the same model stays,
-    and these are written to another.
+    If a file has figures of more images or metrics of the same model, it stays.
+    The new figures are then written to another file.
 
     Args:
         path: the folder.
-        replaced: dict of options of the run to replace, as `data_dir`.
+        replaced: dict of options of the run to replace, such as `data_dir`.
         checkpoint, split: as the flags.
         **how: `metrics`, `classifier`, `inception_weights`, as the flags.
 
@@ -61,10 +61,10 @@ def evaluate_preset(preset, path, given, *, split="test", **how):
 
     Args:
         preset: name, folder or URI.
-        path: folder that is written to. It is made if it is not there, is no
-            run's, and holds no evaluation but one of this preset.
-        given: dict of options to use instead of the card's, as `data_dir`.
-        split, **how: as of `evaluate`.
+        path: folder to write to, made if it is not there. It must be no run's,
+            and hold no evaluation but one of this preset on these data.
+        given: dict of options to use instead of the card's, such as `data_dir`.
+        split, **how: as in `evaluate`.
     """
     card = card_of(preset)
     trained = train_options.of_card(preset, card)
@@ -96,8 +96,8 @@ def evaluate_preset(preset, path, given, *, split="test", **how):
 def has_own_classes(record, options, trained, splits):
     """Whether images have the classes that a model was trained on.
 
-    Images of its data set have. Images of another data set have, if its classes
-    have the names that the record of the training holds.
+    Images of the model's data set have them. Images of another data set have
+    them if its classes have the names in the record of the training.
     """
     if not building.is_other(options, trained):
         return True
@@ -128,7 +128,7 @@ def own_name(options, recorded, split, checkpoint):
 def last_checkpoint(workdir, options):
     """The model with the weights of a run's last checkpoint."""
     network = options
-    if workdir.model.is_dir():  # which says it also where the preset has moved
+    if workdir.model.is_dir():  # it is there also if the preset has moved
         preset = str(workdir.model)
         network = train_options.replaced(
             options, preset=preset, architecture={}

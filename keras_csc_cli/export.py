@@ -33,8 +33,8 @@ def run(
     Args: as the flags.
 
     Returns:
-        List of the `pathlib.Path` of what was written, by `formats`. None
-        stays if one fails: the same command would find what the first try
+        List of the `pathlib.Path` of what was written, by `formats`. If one
+        fails, none stays: else the same command would find what the first try
         left.
     """
     name = name or name_of(workdir, preset)
@@ -66,7 +66,7 @@ def run(
 
 
 def check(name, formats):
-    """For a name that no folder has, or no server takes."""
+    """Raises `UsageError` for a name that no folder has or no server takes."""
     wrong = not name.isprintable() or re.fullmatch(r"|\..*|.*/.*|\d+", name)
     if wrong or ("saved_model" in formats and not SERVED.fullmatch(name)):
         raise UsageError(

@@ -1,7 +1,7 @@
 """Signals to stop, which are obeyed at once or at the next step.
 
-A handler raises an `Interrupted`. Where Python or TensorFlow swallow it, in
-`__del__` or a callback from C++, it is noted besides: `check` raises it again.
+A handler notes a signal and raises an `Interrupted`. Python or TensorFlow may
+swallow it, in `__del__` or a callback from C++; `check` raises it again.
 """
 
 import contextlib
@@ -33,16 +33,16 @@ class Interrupted(KeyboardInterrupt):
 
 
 def install(starting=False):
-    """Begins to listen to SIGINT, SIGTERM and, but under nohup, SIGHUP.
+    """Begins to listen to SIGINT, SIGTERM and, unless ignored, SIGHUP.
 
     Args:
-        starting: bool, whether the process has nothing yet to put away, so
-            that a signal ends it on the spot, until this is called again.
+        starting: bool, whether the process has nothing yet to put away. A
+            signal then ends it on the spot, until `install` is called again.
     """
     received.clear()
     _state.update(starting=starting, held=False)
     if starting:
-        # Of its own: the other is redirected while TensorFlow is imported.
+        # A copy: the other is redirected while TensorFlow is imported.
         _state["stderr"] = os.dup(2)
     if sys.unraisablehook is not _unraisable:
         _state["hook"] = sys.unraisablehook
@@ -63,7 +63,8 @@ def check():
 def held():
     """Within the context, the first signal is told and noted in `received`.
 
-    An error is not its doing, and forgets it; of a second one it may be.
+    An error after one signal is not its doing, and the signal is forgotten. An
+    error after a second signal may be the signal's doing.
     """
     check()
     _state["held"] = True

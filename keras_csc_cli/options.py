@@ -21,7 +21,7 @@ from absl import flags
 Enum, Integer = flags.EnumParser, flags.IntegerParser
 
 METRICS = "images", "codes", "classes", "classifier", "samples", "inception"
-# Where each format of an export is written: to the folder of this flag.
+# The flag of the folder that each format of an export is written to.
 FOLDERS = {
     "saved_model": "saved_models",
     "preset": "presets",
@@ -63,7 +63,7 @@ def _check_evaluate(options):
 
 
 def _check_model(options):
-    """For anything but one of a run and a preset."""
+    """Raises `UsageError` unless there is one of a run and a preset."""
     if (options.workdir is None) == (options.preset is None):
         raise UsageError(
             "--workdir is missing, or there are two models. Give the folder of "

@@ -35,14 +35,14 @@ def source_of(model, trained, split, **given):
         model: the autoencoder.
         trained: the options that it was trained with.
         split: of the data set.
-        **given: options of the user's in their place, or `None`.
+        **given: the user's options in the place of these, or `None`.
 
     Returns:
         A source, or `None` where the images of the training are not at hand,
         or no data set is known.
 
     Raises:
-        DataError: if those that the user gave can't be read.
+        DataError: if images that the user chose can't be read.
     """
     options = train_options.replaced(trained, download=False, **given)
     if not options.dataset:
@@ -66,8 +66,8 @@ def write(options):
     """Writes the page of a run or of a preset, and returns its path.
 
     Raises:
-        DataError: if images are asked for that are not there. Without
-            `dataset` and `data_dir`, the page has none then.
+        DataError: if images that the options ask for are not there. Without
+            `dataset` and `data_dir`, the page then has no images.
     """
     output, preset, log = options.output, options.preset, []
     name = name_of(options.workdir, preset)
@@ -102,7 +102,7 @@ def write(options):
 
 
 def _images(source, count, dataset):
-    """Images to show, or why there are none, as of `write_report`."""
+    """Images to show, or why there are none, for `write_report`."""
     if source is None:
         return {
             "about": f"The data set {dataset or 'of its training'} was not at "
@@ -138,7 +138,7 @@ def _log(path):
 
 
 def _checked(output):
-    """The path to write, which can be, and holds nothing but a report."""
+    """The path to write; it can be written, and holds at most a report."""
     path = pathlib.Path(output)
     if path.exists() and not (path.is_file() and is_report(path)):
         raise UsageError(
@@ -159,9 +159,9 @@ def report(options):
 def explore(options):
     """Serves the page of a model until the process is stopped.
 
-    What Gradio writes goes to a folder of this process, or the user's: its own,
-    `gradio` in the folder of temporary files, belongs to whoever was first on
-    the machine. It reads the name when it is imported.
+    What Gradio writes goes to a folder of this process, or the user's. Gradio's
+    own, `gradio` in the folder of temporary files, belongs to whoever was first
+    on the machine. Gradio reads the name when it is imported.
     """
     with tempfile.TemporaryDirectory(
         prefix="keras-csc-explorer-", ignore_cleanup_errors=True
@@ -193,7 +193,7 @@ def explore(options):
 def opened(preset):
     """The model of a preset or a run, its name, and options of its training.
 
-    Of a preset these are no data set: the page has examples that ship.
+    The options of a preset have no data set: the page has examples that ship.
     """
     if is_run(preset):
         model, _ = building.opened(preset, None)

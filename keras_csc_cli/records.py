@@ -29,7 +29,7 @@ PRIVATE = (
     *("command", "workdir", "data_dir", "classifier", "inception_weights"),
     "file",
 )
-# Where they are from, and what it must have.
+# Sections of a card: their file, and what it must have.
 SECTIONS = {
     "training": ("run.json", {"sessions": list}),
     "recipe": ("flags.json", {}),
@@ -55,7 +55,7 @@ def read_json(path, kind=dict, hint="Remove it.", **has):
         **has: types of entries that a dict must have.
 
     Raises:
-        UsageError: if it is not of that kind.
+        UsageError: if the file does not hold that.
     """
     path = pathlib.Path(path)
     try:
@@ -76,7 +76,7 @@ def read_json(path, kind=dict, hint="Remove it.", **has):
 def check_folder(folder):
     """Raises an `OSError` for a folder that nothing can be written to.
 
-    It need not be there yet.
+    The folder need not be there yet.
     """
     there = next(f for f in (folder, *folder.absolute().parents) if f.exists())
     with tempfile.TemporaryFile(dir=there):
@@ -103,10 +103,10 @@ def identification():
 def commit(root=pathlib.Path(__file__).resolve().parents[1]):
     """Commit of the repository `root`, `None` if the package is not in one.
 
-    What is `-dirty` has other code or flag files than the commit: tables of
-    results are written while runs go on.
+    `-dirty` means other code or flag files than the commit's. Other files do
+    not count: tables of results are written while runs go on.
     """
-    git = ["git", "--no-optional-locks"]  # which a commit would run into
+    git = ["git", "--no-optional-locks"]  # a commit would run into locks
     asked = (
         [*git, "rev-parse", "--short=12", "HEAD"],
         [*git, "status", "--porcelain", "--", *CODE],
@@ -137,12 +137,12 @@ def sessions(path):
 def check_images(path, images):
     """Checks that a run goes on with the images that it began with.
 
-    Its last session says which: an earlier one may have left no checkpoint to
-    go on from, so that the run began anew.
+    The run's last session tells the images. An earlier session may have left no
+    checkpoint to go on from, so that the run began anew.
 
     Args:
-        path: of `run.json`; without it, or of earlier versions, nothing is
-            known.
+        path: of `run.json`. Without it, or if an earlier version wrote it,
+            nothing is known.
         images: dict, `identity()` of the training images.
     """
     for session in sessions(path)[-1:]:
@@ -158,10 +158,11 @@ def check_images(path, images):
 class SessionLog(keras.callbacks.Callback):
     """Records a session of training, as far as it has come.
 
-    Adds to the `sessions` of `run.json` one with `identification()`, the
-    steps, seconds and images per second, when it begins and at the end of every
-    logging interval: a session that is killed is recorded up to its last one.
-    Beside them are the names of up to 1,000 classes, as `class_names`.
+    It adds to the `sessions` of `run.json` one with `identification()`, the
+    steps, seconds and images per second. It does so when the session begins and
+    at the end of every logging interval. So a session that is killed is
+    recorded up to its last interval. `class_names` has the names of the
+    classes, if they are at most 1,000.
 
     Args:
         path: of `run.json`.
@@ -221,8 +222,8 @@ def card_of_run(workdir):
 def without_paths(facts):
     """What a card says, without folders of the machine that it was made on.
 
-    Commands and options whose values are folders are left out; of other
-    absolute paths the last part is kept.
+    Commands and options whose values are folders are left out. Other absolute
+    paths keep only their last part.
     """
     if isinstance(facts, dict):
         return {

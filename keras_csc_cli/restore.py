@@ -35,8 +35,8 @@ Fields:
     pixels: float32 array `(height, width, 1 or 3)` in `[0, 1]`.
     alpha: float32 array `(height, width, 1)`, or `None`.
     depth: int, bits of a value, 8 or 16.
-    profile: bytes of its ICC profile, or `None`; one of other colours, as of
-        a CMYK file, is dropped.
+    profile: bytes of its ICC profile, or `None`. A profile of other colours,
+        such as a CMYK file's, is dropped.
 """
 
 
@@ -168,7 +168,7 @@ def _known(picture, mask):
 
 
 def _kernel(text):
-    """A blur's kernel of a file, or of a Gaussian's deviation in pixels."""
+    """A blur's kernel, by a file or by a Gaussian's deviation in pixels."""
     try:
         deviation = float(text)
     except ValueError:
@@ -189,7 +189,7 @@ def _kernel(text):
 def read(path):
     """Reads the first picture of an image file as a `Picture`.
 
-    Grey has up to 16 bits; of colours Pillow reads 8.
+    Grey has up to 16 bits. Pillow reads 8 bits of colours.
 
     Raises:
         UsageError: if it can't be read, or has too many pixels.
@@ -208,7 +208,7 @@ def read(path):
     values = values.astype("float32") / (2**depth - 1)
     channels = 1 if values.shape[-1] < 3 else 3
     alpha = values[..., channels:] if channels < values.shape[-1] else None
-    # The colours that a profile is of are the bytes 16 to 20 of its header.
+    # Bytes 16 to 20 of a profile's header say which colours it is for.
     if profile and profile[16:20] != (b"GRAY" if channels == 1 else b"RGB "):
         profile = None
     return Picture(values[..., :channels], alpha, depth, profile)
@@ -230,7 +230,7 @@ def _values(image):
 def write(picture, path):
     """Writes a `Picture` in the format that the path's ending says.
 
-    Sixteen bits are kept of grey in PNG and TIFF files.
+    Grey keeps 16 bits in PNG and TIFF files.
     """
     suffix, grey = path.suffix.lower(), picture.pixels.shape[-1] == 1
     deep = picture.depth == 16 and grey and suffix in WITH_16_BITS

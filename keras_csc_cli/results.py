@@ -32,7 +32,7 @@ SAID = (
 
 
 def finish(options, workdir, splits, model, keep):
-    """Saves a trained model and evaluates it; `keep` is as of `evaluate`."""
+    """Saves a trained model and evaluates it; `keep` is as in `evaluate`."""
     building.fit_density(model, splits, options)
     interruption.check()
     workdir.save(model)
@@ -79,9 +79,9 @@ def _networks(names, splits, path, weights):
 def classifier(splits, path):
     """Features of the data set's classifier, trained now if it has no file.
 
-    It is trained with seed 0 on the training split, without augmentation, for
-    `STEPS` batches or, of few images, `EPOCHS` passes over them, and keeps its
-    accuracy on the test split.
+    It is trained with seed 0 on the training split, without augmentation. It
+    takes `STEPS` batches or, for few images, `EPOCHS` passes over them. It
+    keeps its accuracy on the test split.
 
     Raises:
         ValueError: if the file is damaged or of another data set.
@@ -160,12 +160,12 @@ def evaluate(
         name: str, what tells this evaluation from the run's own.
         keep: bool, whether a file of more images or metrics of the same model
             stays. The name then says what this evaluation lacks.
-        own_classes: bool, whether the images have the classes of those that
-            the model was trained on.
+        own_classes: bool, whether the images have the classes that the model
+            was trained on.
 
     Returns:
-        Dict of the figures, as in the file, of its path as `file`, and of that
-        of a more complete one as `kept`.
+        Dict of the figures, as in the file. `file` is its path. `kept` is the
+        path of a more complete one, if there is one.
     """
     names = options.metrics if metrics is None else metrics
     building.check_metrics(names, splits, model)
@@ -224,7 +224,7 @@ def _joined(*parts):
 
 
 def _lacking(result, path, limit):
-    """What an evaluation lacks of the one that is in its file.
+    """What an evaluation lacks that the one in its file has.
 
     Returns:
         List of words for the name of a file; empty if nothing is lacking, or
@@ -262,7 +262,7 @@ def lines(result):
 
 
 def _numbers(figures):
-    """Those that are numbers, or have a mean, in a line."""
+    """The figures that are numbers, or have a mean, in a line."""
     found = []
     for name, value in figures.items():
         value = value.get("mean") if isinstance(value, dict) else value

@@ -45,7 +45,7 @@ def search(options):
 
 
 def _opened(preset):
-    """What embeds pictures, and the shape that it wants."""
+    """The model that embeds pictures, and the shape that it wants."""
     if preset.endswith(".keras"):
         model = keras.saving.load_model(preset)
         model = model.layers[0] if model.layers else model

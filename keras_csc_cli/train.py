@@ -139,7 +139,7 @@ def train_in(workdir, options, strategy, chief, make_model):
 
     # === Result: all that is left is the chief's to make ===
     if chief:
-        keep = first_step == options.steps  # an evaluation of more, that is
+        keep = first_step == options.steps  # an evaluation of more images
         results.finish(options, workdir, splits, model, keep)
     # The others wait for that. A lost worker is no error here.
     with contextlib.suppress(*(devices.LOST if chief else ())):
@@ -162,9 +162,9 @@ def followers(options, workdir, splits, checkpoint, replicas):
 def loop(model, batches, steps, log_every, callbacks, strategy):
     """Trains a model from its current step to `steps`.
 
-    Calls Keras callbacks as `fit` does, with a logging interval for an epoch:
-    `on_epoch_end` is given the means of the interval's terms, and
-    `input_wait`, the share of its time that was spent waiting for images.
+    It calls Keras callbacks as `fit` does, with a logging interval for an
+    epoch. `on_epoch_end` is given the means of the interval's terms. It is also
+    given `input_wait`, the share of the time that was spent waiting for images.
     Intervals end at multiples of `log_every`.
 
     Args:
@@ -177,8 +177,8 @@ def loop(model, batches, steps, log_every, callbacks, strategy):
         strategy: the `tf.distribute` strategy that `model` was made under.
 
     Raises:
-        Interrupted: after SIGTERM or Ctrl-C, when the callbacks' `on_train_end`
-            have been called.
+        Interrupted: after SIGTERM, SIGHUP or Ctrl-C, when the callbacks'
+            `on_train_end` have been called.
         InputError: if a batch can't be read.
     """
 

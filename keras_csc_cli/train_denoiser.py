@@ -23,9 +23,9 @@ from keras_csc.restoration.geometry import BORDER
 
 # Side of what is denoised, of a crop or of one that is halved.
 SIDE, BATCH = 64, 8
-# Of 255, the range of noise, and the noise of the images for validation.
+# The range of noise, of 255, and the noise of the images for validation.
 LEVELS, SHOWN = (3, 55), 25
-# Also of checkpoints.
+# Steps of an epoch, which ends with a checkpoint.
 EPOCH = 1000
 HELD_OUT = 64
 
@@ -133,7 +133,7 @@ def _opened(options, split):
 
 
 def compile_denoiser(model, options):
-    """Adam, with a rate that falls as a cosine, and a mean of the weights."""
+    """Compiles with Adam: a rate that falls as a cosine, a mean of weights."""
     rate = options.learning_rate
     schedule = keras.optimizers.schedules.CosineDecay(
         0.01 * rate,
@@ -150,13 +150,13 @@ def compile_denoiser(model, options):
 
 
 def psnr(images, others):
-    """Mean PSNR of images in [0, 1], in decibels."""
+    """PSNR of every image in [0, 1], in decibels."""
     errors = ops.mean(ops.square(images - others), (1, 2, 3))
     return -10 * ops.log10(errors)
 
 
 def _check_same(options, path):
-    """A folder goes on with the flags that it began with."""
+    """Raises `UsageError` unless a folder goes on with its first flags."""
     given = vars(options)
     if path.exists():
         before = records.read_json(path)
@@ -177,9 +177,10 @@ def _check_same(options, path):
 def noisy_batches(source, batch_size, seed=0, first_step=0):
     """Infinite batches of noisy images, a pure function of seed and step.
 
-    Of a batch of crops the middle parts of one half are taken, and the other
-    half is halved by means of four pixels; all are turned by a random number
-    of right angles. The noise has a deviation `σ` that is uniform in `LEVELS`.
+    One half of a batch of crops is cut to the middle parts. The sides of the
+    other half are halved, by means of four pixels. All are turned by a random
+    number of right angles. The noise has a deviation `σ` that is uniform in
+    `LEVELS`.
 
     Args:
         source: of crops, as `data.open_dataset` opens.
@@ -188,8 +189,8 @@ def noisy_batches(source, batch_size, seed=0, first_step=0):
         first_step: int, the step to begin with.
 
     Returns:
-        `tf.data.Dataset` of `((noisy, σ), images, weights)`: images in [0, 1],
-        without a border of `BORDER` pixels, and `weights` that are in inverse
+        `tf.data.Dataset` of `((noisy, σ), images, weights)`. `images` are in
+        [0, 1], without a border of `BORDER` pixels. `weights` are in inverse
         proportion to `σ`.
     """
     crops = data.batches(

@@ -1,4 +1,4 @@
-"""The flags of `train`, and what any command needs and has not.
+"""The flags of `train`, and checks for what any command needs.
 
 Nothing here imports TensorFlow: what is missing is told before that.
 """

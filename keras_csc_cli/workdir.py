@@ -53,18 +53,18 @@ TEMPORARY = {
 class Workdir:
     """Paths of a run's folder, held by one process within its context.
 
-    A folder is a run's if its `flags.json` is. Another folder becomes one if
-    it holds nothing that a run would replace.
+    A folder with a run's `flags.json` is a run's. Another folder becomes a
+    run's if it holds nothing that a run would replace.
 
     Args:
         path: the folder.
-        create: bool, whether the folder is made, or made a run's, if it is
-            not. Then what a killed process left under temporary names is
-            removed, too.
-        hold: bool, `False` on workers that only read what the chief, which
-            holds it, writes.
-        evaluated: of the folder of an evaluation without a run, a dict of what
-            tells it from others. It holds no other evaluation and no run.
+        create: bool, whether the folder is made, or made a run's, if it is not
+            yet. What a killed process left under temporary names is then
+            removed.
+        hold: bool, `False` on workers that only read. The chief holds the
+            folder and writes.
+        evaluated: dict of what tells an evaluation without a run from others.
+            The folder is then for it, and holds no other evaluation and no run.
 
     Raises:
         UsageError: if the folder is missing, not a run's, part of another run
@@ -109,7 +109,7 @@ class Workdir:
         )
 
     def _check_outside(self):
-        """For a folder that is part of another run."""
+        """Raises `UsageError` for a folder that is part of another run."""
         # Unlike `resolve`, which raises for a loop of links.
         path = pathlib.Path(os.path.realpath(self.path))
         for part in (path, *path.parents):
@@ -117,7 +117,7 @@ class Workdir:
                 raise self._refused(f"is part of the run {part.parent}")
 
     def _check_others(self):
-        """For files that a run would replace, and no run wrote."""
+        """Raises `UsageError` for files to replace that no run wrote."""
         others = [n for n in WRITTEN if os.path.lexists(self.path / n)]
         if "flags.json" in others:
             self.options()
@@ -130,7 +130,7 @@ class Workdir:
             )
 
     def _check_evaluated(self):
-        """For a run, and for files that another evaluation wrote."""
+        """Raises `UsageError` for a run, or files of another evaluation."""
         names = ("flags.json", "evaluation.json", "pictures", "tensorboard")
         there = [n for n in names if os.path.lexists(self.path / n)]
         if "flags.json" not in there and "evaluation.json" in there:
@@ -166,7 +166,7 @@ class Workdir:
         return read_json(self.run) if self.run.exists() else {}
 
     def classifier(self, splits):
-        """Where the classifier of a run's data is kept, if nowhere else."""
+        """Where the classifier of a run's data is kept by default."""
         name = splits.dataset.replace("/", "_").replace(":", "_")
         shape = "x".join(map(str, splits.image_shape))
         if splits.dataset == "image_folder":  # which may be any
@@ -182,12 +182,12 @@ class Workdir:
     def options(self):
         """The options that the run was made with, parsed as flags are.
 
-        Options that there were not yet when they were written have their
+        Options that did not exist when the file was written have their
         defaults.
 
         Raises:
             UsageError: for a value that no flag can have, or an option that
-                there is not: to pass it over would be a wrong answer in
+                does not exist. To pass it over would be a wrong answer in
                 silence.
         """
         known = vars(train_options.parse([]))
@@ -209,7 +209,7 @@ class Workdir:
     def binding(self):
         """The options that made a checkpoint or a model, or `None`.
 
-        A run that failed before its first checkpoint leaves others free.
+        A run that failed before its first checkpoint binds nothing.
         """
         if not self.flags.exists():
             return None
@@ -219,14 +219,14 @@ class Workdir:
         return options if begun else None
 
     def dtype_policy(self, given):
-        """The policy that a run computes in: of `"auto"` its own, if any."""
+        """The policy that a run computes in; for `"auto"` its own, if any."""
         before = self.binding()
         if given == "auto" and before:
             given = before.dtype_policy
         return devices.dtype_policy(given)
 
     def check_untrained(self):
-        """For a run without checkpoints: a new one would replace its model."""
+        """Raises `UsageError` for a model that a new run would replace."""
         if self.model.exists():
             raise UsageError(
                 f"{self.checkpoints} has no checkpoint to go on from, and a "
@@ -235,10 +235,10 @@ class Workdir:
             )
 
     def claim(self, options):
-        """Records a run's options: also those that may change, as they are now.
+        """Records a run's options as they are now, with all that may change.
 
         Raises:
-            UsageError: if others are not the binding ones.
+            UsageError: if options that may not change differ from `binding`.
         """
         before = vars(self.binding() or options)
         differences = [

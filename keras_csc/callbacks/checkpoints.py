@@ -43,8 +43,9 @@ def _check_terms(terms, step):
 def check_state(model):
     """Raises a `NonFiniteError` unless a model in training is finite.
 
-    Looks at the terms since the last logs, to name the cause, unless there are
-    several workers, which would all have to take part; then at all state.
+    It first looks at the terms since the last logs, to name the cause. With
+    several workers it does not, as all of them would have to take part. Then it
+    looks at all state.
     """
     step, strategy = model.step, model.distribute_strategy
     if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
@@ -58,7 +59,7 @@ def check_state(model):
 
 
 def state_of(model):
-    """Lists of a model's variables, in training of all state, by owner."""
+    """Lists of variables by owner; of a compiled model, all of its state."""
     if not model.compiled:
         return {"model": list(model.weights)}
     memory = model.memory.variables.values() if model.memory else ()
@@ -80,7 +81,7 @@ def non_finite(variables):
     return None
 
 
-KEPT = 3  # checkpoints, the newest
+KEPT = 3  # the newest checkpoints
 # What TensorFlow raises for files that are damaged, cut short or missing.
 READ_ERRORS = (tf.errors.OpError, AssertionError, IndexError, ValueError)
 
@@ -92,19 +93,19 @@ class CheckpointError(Exception):
 class TrainingCheckpoint(keras.callbacks.Callback):
     """Saves and restores a `ClosedLoopAutoencoder` in training.
 
-    A checkpoint is a folder `FOLDER/step-00001000` with the weights and the
-    state of the optimizers, step counts included. It is written under a
-    temporary name and renamed: it is complete or absent. TensorFlow's format
-    has checksums, so that damage is found. Those of the latest three steps
-    stay, and the one that was just written. `restore` goes back to the newest
-    one that can be read and is finite; what it passed over is renamed to
-    `damaged-step-...` before the next is saved. A model that
-    is not finite is never saved.
+    A checkpoint is a folder `FOLDER/step-00001000` with the weights, the memory
+    of the game and the state of the optimizers, step counts included. It is
+    written under a temporary name and renamed: it is complete or absent.
+    TensorFlow's format has checksums, so that damage is found. The checkpoints
+    of the latest three steps stay, and the one that was just written. `restore`
+    goes back to the newest checkpoint that can be read and is finite. The next
+    save renames the damaged ones to `damaged-step-...`. A model that is not
+    finite is never saved.
 
     Args:
         folder: where the checkpoints are.
-        every_steps: int, steps between checkpoints, or `None`; they come at
-            the end of the execution that reaches a multiple of it.
+        every_steps: int, steps between checkpoints, or `None`. They come at the
+            end of the execution that reaches a multiple of it.
         every_minutes: float, minutes between checkpoints, or `None`.
         write: bool, `False` on workers that only read.
     """
@@ -132,11 +133,11 @@ class TrainingCheckpoint(keras.callbacks.Callback):
         """Restores the newest checkpoint that can be read.
 
         Args:
-            model: `ClosedLoopAutoencoder`, by default the callback's. One that
-                is not compiled gets the weights alone.
+            model: `ClosedLoopAutoencoder`, by default the callback's. A model
+                that is not compiled gets only the weights.
 
         Returns:
-            Its step; 0 if there is no checkpoint.
+            The checkpoint's step, or 0 if there is no checkpoint.
 
         Raises:
             CheckpointError: if there are checkpoints, and none can be read.
@@ -187,8 +188,9 @@ class TrainingCheckpoint(keras.callbacks.Callback):
     def save(self, step):
         """Writes a checkpoint now, unless that step has one.
 
-        A `NonFiniteError` if the model is not finite, a `CheckpointError` if it
-        can't be written.
+        Raises:
+            NonFiniteError: if the model is not finite.
+            CheckpointError: if the checkpoint can't be written.
         """
         self._saved_at = time.monotonic()
         self._saved_step = step
@@ -205,7 +207,7 @@ class TrainingCheckpoint(keras.callbacks.Callback):
             set_aside(path)
         self.write_folder(path)
         for old in found(self.folder)[:-KEPT]:
-            if old != path:  # beside those of later steps of another run
+            if old != path:  # another run may have saved later steps
                 remove(old)
 
     def write_folder(self, path):
@@ -229,12 +231,12 @@ class TrainingCheckpoint(keras.callbacks.Callback):
         self._saved_step = self.model.step
 
     def on_train_batch_end(self, batch, logs=None):
-        # Before a stop, lest what records it fails.
+        # Saves before a stop, as what records the stop may fail.
         if self.is_due() or self.model.stop_training:
             self.save(self.model.step)
 
     def is_due(self):
-        """Whether the current step, or one taken with it, is one to save."""
+        """Whether to save the current step, or one of the same execution."""
         minutes = (time.monotonic() - self._saved_at) / 60
         late = self.every_minutes and minutes >= self.every_minutes
         every, step = self.every_steps, self.model.step
@@ -254,7 +256,7 @@ def _checkpoint(state):
 
 
 def set_aside(path):
-    """Renames a checkpoint that can't be read, which is passed over then."""
+    """Renames a checkpoint that can't be read, so that it is passed over."""
     other = path.with_name(f"damaged-{path.name}")
     remove(other)
     path.rename(other)
@@ -267,6 +269,6 @@ def found(folder):
 
 
 def step_of(path):
-    """The step in the name of a checkpoint's folder; `None` for another."""
+    """The step in the name of a checkpoint's folder; `None` for other paths."""
     match = re.fullmatch(r"step-(\d{8}|[1-9]\d{8,})", path.name)
     return int(match.group(1)) if match and path.is_dir() else None

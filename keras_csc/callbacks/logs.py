@@ -34,10 +34,10 @@ TERMS = {
 class ProgressLine(keras.callbacks.Callback):
     """Prints one line with the step, rate, time left and the main terms.
 
-    Among them the PSNR of images that are not trained on, if `RunLog` comes
-    earlier in the list of callbacks. On a terminal the line is rewritten and
-    fits its width; elsewhere a plain one is printed after the first two steps
-    and for every epoch (logging interval), at most one in five seconds.
+    The terms include the PSNR of images that are not trained on, if `RunLog`
+    comes earlier in the list of callbacks. On a terminal the line is rewritten
+    and fits its width. Elsewhere a plain line is printed after the first two
+    steps and for every epoch (logging interval), at most one in five seconds.
 
     Args:
         steps: int, the step at which training ends.
@@ -125,7 +125,8 @@ TAGS = {
 def tag(name):
     """The grouped name of a scalar of the log, and its description.
 
-    What is not in `TAGS`, but for `/LAYER`, is a term of a game.
+    A `/LAYER` at the end of the name is not looked up. A name that is not in
+    `TAGS` is a term of a game.
     """
     for group, known in TAGS.items():
         if name.partition("/")[0] in known:
@@ -137,14 +138,14 @@ class RunLog(keras.callbacks.Callback):
     """Logs scalars and draws pictures, as files and for TensorBoard.
 
     At the end of every epoch (logging interval) it logs the epoch's logs,
-    images per second, the learning rates, the PSNR of the reconstructions of
-    some images (`shown_psnr`, also added to the logs), and of every coding
-    layer the share of zero codes on these images (`zero_fraction/LAYER`), of
-    atoms that none of them has (`dead_atoms/LAYER`) and `λmax`
-    (`operator_norm/LAYER`). When training begins, what the file says of later
-    steps is removed: a killed run will take them again. Reconstructions and
-    atoms are drawn now and then, and when training ends. TensorBoard has the
-    scalars in the groups of `TAGS`.
+    images per second, the learning rates, and `shown_psnr`. That is the PSNR of
+    the reconstructions of some images, and is also added to the logs. For every
+    coding layer it logs `zero_fraction/LAYER`, the share of zero codes on these
+    images. With sparse codes it also logs `dead_atoms/LAYER`, the share of
+    atoms that none of these images has, and `operator_norm/LAYER`, `λmax`. When
+    training begins, records of later steps leave the file: a killed run will
+    take these steps again. Reconstructions and atoms are drawn now and then,
+    and when training ends. TensorBoard has the scalars in the groups of `TAGS`.
 
     Args:
         folder: where to write `log.jsonl`, `pictures/` and `tensorboard/`.
@@ -166,7 +167,7 @@ class RunLog(keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
         self.folder.mkdir(parents=True, exist_ok=True)
         _forget_later(self.folder / LOG_FILE, self.model.step)
-        # TensorBoard reads the newest file of a folder alone.
+        # TensorBoard reads only the newest file of a folder.
         folder = str(self.folder / "tensorboard" / "training")
         with _os_errors(folder):
             self._events = tf.summary.create_file_writer(folder)
@@ -237,7 +238,7 @@ class RunLog(keras.callbacks.Callback):
 
 @contextlib.contextmanager
 def _os_errors(folder):
-    """Makes an `OSError` of what TensorFlow says of files that it writes."""
+    """Raises TensorFlow's errors of files that it writes as `OSError`."""
     try:
         yield
     except tf.errors.OpError as error:
@@ -245,7 +246,7 @@ def _os_errors(folder):
 
 
 def _forget_later(path, step):
-    """Cuts a file of JSON lines after its records up to a step."""
+    """Cuts the records after a step from a file of JSON lines."""
     if not path.exists():
         return
     length = 0

@@ -12,18 +12,18 @@ from keras_csc.data.sources import examples
 
 
 class CropSource(Source):
-    """Crops of one size of photographs of many, pixel by pixel.
+    """Crops of one size from photographs of any size, pixel by pixel.
 
-    As many crops of a photograph are in an epoch as fit beside each other: an
-    epoch has about the pixels of the photographs. They are that grid, in the
-    middle of the photograph, or, at random, as many from anywhere. A
+    An epoch has as many crops of a photograph as fit beside each other, so that
+    it has about the pixels of the photographs. The crops are that grid, in the
+    middle of the photograph. Random crops are as many, from anywhere. A
     photograph that is smaller than a crop is enlarged, or padded with black if
     both sides lack at most four pixels, as `images.fit` does.
 
     Args:
         photographs: source of images that keep their size.
         sizes: list of `(height, width)`, of every photograph.
-        image_shape, random_crop: of the crops, as of `Source`.
+        image_shape, random_crop: of the crops, as in `Source`.
     """
 
     held = None  # pixels, starts, sizes and labels of photographs in memory
@@ -61,7 +61,7 @@ class CropSource(Source):
         return tf.ensure_shape(crop, self.image_shape), label
 
     def _read(self, number):
-        """A photograph of its own size, and its label."""
+        """A photograph in its own size, and its label."""
         if self.held is None:
             return self.photographs.read(number)
         pixels, *rows = self.held
@@ -91,7 +91,7 @@ class CropSource(Source):
         return self.photographs.locate(number)
 
     def cached(self, limit_bytes):
-        """The same with its photographs in memory, if they fit there."""
+        """The same source with photographs in memory, if they fit there."""
         counts = np.prod(self.sizes, 1) * self.image_shape[-1]
         if counts.sum() > limit_bytes:
             return self

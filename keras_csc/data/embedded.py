@@ -27,7 +27,7 @@ PHOTOGRAPHS = {
 def open_digits(split, image_shape, validation_fraction):
     """scikit-learn's 1,797 handwritten digits, enlarged to 16x16x1.
 
-    397 stratified digits are for testing; the last of the other 1,400 are for
+    397 stratified digits are for testing. The last of the other 1,400 are for
     validation.
     """
     images.check_channels("digits", 1, image_shape[-1])
@@ -59,11 +59,11 @@ def open_photographs(split, image_shape, validation_fraction):
 
     The photographs are taken at half size (at full size for patches of more
     than 64 pixels). The right third of each is for testing. The rightmost
-    columns of the rest are for validation: `validation_fraction` of it, but at
-    least the width of a patch, and none if the fraction is 0. No pixel is in
-    two splits. Training patches lie an eighth of their size apart, others a
-    quarter; the label of a patch is its photograph. The natural order is a
-    fixed random one.
+    columns of the rest are for validation: `validation_fraction` of the rest,
+    but at least the width of a patch. They are none if the fraction is 0. No
+    pixel is in two splits. Training patches lie an eighth of their size apart,
+    others a quarter. The label of a patch is its photograph. The natural order
+    is a fixed random one.
     """
     images.check_channels("photographs", 3, image_shape[-1])
     side = max(image_shape[:2])

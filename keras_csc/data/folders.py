@@ -32,9 +32,9 @@ class FolderSource(Source):
 
     Args:
         root: folder of the files.
-        listing: pairs of a path in it and a class, -1 for unlabelled.
+        listing: pairs of a path below `root` and a class, -1 for unlabelled.
         by_pillow: list of bools, whether Pillow is to read a file.
-        image_shape: with `None` for height and width images keep their size.
+        image_shape: with `None` for height and width, images keep their size.
     """
 
     def __init__(
@@ -96,16 +96,17 @@ def open_folder(
     random_crop,
     resize=True,
 ):
-    """Opens a folder of images; see `open_dataset`. A split `None` is all.
+    """Opens a folder of images; see `open_dataset`. The split `None` is all.
 
     The natural order is by a hash of each file's relative path, so that any
-    part of it is a fair sample. Names count in Unicode's NFC, whichever system
-    wrote them.
+    part of it is a fair sample. Names are brought to Unicode's NFC, whichever
+    system wrote them.
 
-    When the split is opened, the first and last bytes of its files are
-    looked at. Files that are too large are left out, and so are those that do
-    not look whole and do not decode: above 1% of the files (but at least 1)
-    that is a `DataError`. Damage in the middle shows when a file is read.
+    When the split is opened, the first and last bytes of its files are looked
+    at. Files that are too large are left out, and so are files that neither
+    look whole nor decode. A `DataError` is raised if they are more than one
+    file and more than 1%, or the only file. Damage in the middle shows when a
+    file is read.
     """
     root, names, listing = _list_split(data_dir, split, validation_fraction)
     paths = [os.path.join(root, file) for file, _ in listing]
@@ -245,7 +246,7 @@ def _list_part(root, parts, split, left_out):
 def _list_images(root, paths, names=None):
     """Names of classes, and pairs of a path and a label in natural order.
 
-    `names` are by default names of folders, `[]` for unlabelled images.
+    By default `names` are the folders' names; `[]` is for unlabelled images.
     """
     if not paths:
         raise DataError(
@@ -278,7 +279,7 @@ def _list_images(root, paths, names=None):
 
 
 def _composed(name):
-    """A name in NFC: one that macOS wrote may be in another form."""
+    """A name in NFC, as macOS may have written it in another form."""
     return unicodedata.normalize("NFC", name)
 
 

@@ -22,9 +22,9 @@ UNREAD = (".avif", ".heic", ".heif", ".jp2", ".jxl", ".ppm", ".pgm", ".tga")
 SHOWN = 3
 MAX_BYTES = 5 * MAX_PIXELS
 CHUNK = 64  # files, which a thread checks
-# What Pillow may read: its plugins for others run other programs.
+# Formats for Pillow: its plugins for some others run other programs.
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
-# TIFF's tags of bits a sample, and of what a sample of 0 is.
+# TIFF's tags of the bits of a sample, and of the colour of a sample of 0.
 BITS, PHOTOMETRIC = 258, 262
 
 
@@ -63,11 +63,11 @@ def printable(path):
 def find_images(root, left_out, seen=None):
     """Paths of a folder's image files, relative to it.
 
-    Only regular files count, each once, and folders that can be listed. No
-    link is followed: what it leads to is in the folder anyway, or not part of
-    it. What begins with a dot is not looked at. `left_out` is told what else
-    there is. Files whose identities are in the set `seen` do not count; those
-    that are found are added to it.
+    Regular files count, each once, in folders that can be listed. Links are not
+    followed: what a link leads to is in the folder anyway, or not part of it.
+    Names that begin with a dot are passed over. `left_out` is told what else
+    looks like images or folders. The set `seen` has the identities of files
+    with several names. A file in this set does not count; others are added.
 
     Returns:
         List of paths, sorted within every folder.
@@ -98,8 +98,7 @@ def find_images(root, left_out, seen=None):
 def _reason(path, name, seen):
     """What an entry is: `"folder"`, `"image"`, or why it is left out.
 
-    `None` if it looks like no image. An image with several names is told by
-    `seen`.
+    `None` if it looks like no image. `seen` is as in `find_images`.
     """
     status = os.lstat(path)
     mode = status.st_mode
@@ -132,7 +131,7 @@ def is_utf8(name):
 
 
 def check_files(paths, progress):
-    """What `check_file` says of files; a text says what progress is of."""
+    """What `check_file` says of files; `progress` is the text of a line."""
     progress = Progress(progress, len(paths))
     checks = []
     chunks = [paths[i : i + CHUNK] for i in range(0, len(paths), CHUNK)]
@@ -151,8 +150,8 @@ def check_file(path):
     and last bytes. Pillow is to read all others, and tries that now.
 
     Returns:
-        Why it can't be read, or `""`; whether Pillow is to read it; and its
-        `(height, width)`, or `None` with a problem.
+        `(problem, by_pillow, size)`: why it can't be read, or `""`; whether
+        Pillow reads it; its `(height, width)`, or `None` with a problem.
     """
     try:
         with opened(path) as image:
@@ -167,7 +166,7 @@ def check_file(path):
 def _looks_whole(image):
     """Whether a Pillow image is of a JPEG or PNG file that has its end.
 
-    A PNG file must begin with its header, too: libpng passes over others.
+    A PNG file must also begin with its header: libpng skips chunks before it.
     """
     if image.format not in ("JPEG", "MPO", "PNG"):
         return False
@@ -182,7 +181,7 @@ def _looks_whole(image):
 @contextlib.contextmanager
 def opened(path):
     """A Pillow image of a file that is not too large, no pixels read yet."""
-    # Of a path Pillow may map the file, wrongly if it lies on its side.
+    # By its path Pillow may map a file, wrongly if it lies on its side.
     with open(path, "rb") as file:
         length = os.fstat(file.fileno()).st_size
         if length > MAX_BYTES:
@@ -201,8 +200,8 @@ def read_pixels(path):
     """Reads a file with Pillow: uint8 (height, width, 3).
 
     Raises:
-        ValueError: for a file that Pillow can't read, or of other pixels than
-            8 or 16 bits.
+        ValueError: for a file that Pillow can't read, or with pixels of 32
+            bits.
     """
     try:
         with opened(path) as image:
@@ -219,7 +218,8 @@ def read_pixels(path):
 def deep_values(image):
     """uint16 array `(height, width)` of a Pillow image of mode `I;16`.
 
-    Pillow leaves 12 bits of a TIFF file as they are, and 0 where it is white.
+    Pillow neither scales 12 bits of a TIFF file to 16, nor inverts a file in
+    which 0 is white. Both are done here.
     """
     values = np.asarray(image).astype(np.uint16, copy=False)
     tags = getattr(image, "tag_v2", {})

@@ -26,7 +26,7 @@ def normalize(images):
 def read(encoded, image_shape, crop_seed=None):
     """Reads a JPEG or PNG file as `image_shape`; see `shaped`.
 
-    An `InvalidArgumentError` for one that is damaged or `inspect` refuses.
+    Raises `InvalidArgumentError` for a file that is damaged or not accepted.
     """
     problem = inspect(encoded)
     message = tf.strings.join(["the file ", problem, "."])
@@ -39,7 +39,7 @@ def read(encoded, image_shape, crop_seed=None):
 # Traced once, and not for every pipeline and signature that reads files.
 @tf.function(autograph=False)
 def inspect(encoded, most_pixels=MAX_PIXELS, least_side=1):
-    """What a JPEG or PNG file's header says is wrong, "" if nothing."""
+    """What is wrong with a JPEG or PNG file by its header, "" if nothing."""
     kinds = [tf.strings.substr(encoded, 0, len(m)) == m for m in (JPEG, PNG)]
     height, width, problem = tf.case(
         [
@@ -66,7 +66,7 @@ def inspect(encoded, most_pixels=MAX_PIXELS, least_side=1):
 def pixels(encoded):
     """Decodes a file that has no problem: uint8 (height, width, 3).
 
-    Transparency is dropped, 16 bits are made 8.
+    Transparency is dropped, and 16 bits become 8.
     """
     image = tf.io.decode_image(encoded, 3, expand_animations=False)
     return tf.ensure_shape(image, (None, None, 3))
@@ -100,7 +100,7 @@ def _count_scans(encoded):
 
 
 def _inspect_png(encoded):
-    # The size is that of a header in its place: libpng passes over others.
+    # The size is that of a header in its place: libpng skips chunks before it.
     head = tf.strings.join([tf.strings.substr(encoded, 0, 24), b"\0" * 24])
     first = tf.strings.substr(head, 12, 4) == b"IHDR"
     sides = tf.io.decode_raw(
@@ -131,7 +131,7 @@ def check_channels(name, stored, wanted):
 def shaped(image, image_shape, crop_seed=None):
     """An image as `image_shape`; see `fit`.
 
-    With `None` for height and width it keeps its size.
+    With `None` for height and width the image keeps its size.
     """
     if None in image_shape:
         return in_channels(image, image_shape[-1])
@@ -151,11 +151,11 @@ def in_channels(image, channels):
 def fit(image, image_shape, crop_seed=None):
     """Brings an image to the shape that a model wants.
 
-    An image of the right size is untouched. One that is smaller by at most
+    An image of the right size is untouched. An image that is smaller by at most
     4 pixels a side (28x28 digits for a 32x32 model) is padded with black, not
-    enlarged. Any other is resized (bilinear, antialiased) so that it just
-    covers the target, then cropped to it; one that would cover more than 8
-    times the target is cropped first. Channels are made as `in_channels` does.
+    enlarged. Any other image is resized (bilinear, antialiased) so that it just
+    covers the target, then cropped to it. If it would cover more than 8 times
+    the target, it is cropped first. Channels are made as `in_channels` does.
 
     Args:
         image: uint8 tensor (height, width, 1 or 3).
@@ -191,7 +191,7 @@ def _cover(image, image_shape, crop_seed):
 def _shorten(image, target, draws):
     """Crops an image that would cover many times the target.
 
-    Nothing of the size of what it would cover is then made.
+    So no image is made of the size that it would cover.
     """
     size = tf.shape(image)[:2]
     scale = tf.reduce_max(target / size)
@@ -207,7 +207,7 @@ def _shorten(image, target, draws):
 
 
 def crop(image, size, draws=None):
-    """A part of an image: its centre, or from where `draws` in [0, 1) say."""
+    """A part of an image: its centre, or where `draws` in [0, 1) place it."""
     room = tf.shape(image)[:2] - size
     if draws is None:
         offset = room // 2
@@ -218,7 +218,7 @@ def crop(image, size, draws=None):
 
 
 def part(image, offset, size):
-    """The part of an image from an offset on, of a height and width."""
+    """The part of an image from an offset on; `size` is `(height, width)`."""
     return tf.slice(
         image, tf.concat([offset, [0]], 0), tf.concat([size, [-1]], 0)
     )

@@ -37,10 +37,10 @@ def open_dataset(
 ):
     """Opens one split of a data set of images.
 
-    Images come as uint8 of `image_shape`: those of another size are resized to
+    Images come as uint8 of `image_shape`. Images of another size are resized to
     cover it and cropped, or padded with black if at most 4 pixels smaller, as
     `keras_csc.data.images.fit` does. Validation examples are the last
-    `validation_fraction` of the training examples, which no longer hold them.
+    `validation_fraction` of the training examples, and are not trained on.
 
     - A TFDS name (`cifar10`, `lsun/bedroom`, `mnist:3.0.1`): prepared below
       `data_dir`. `imagenet2012` is tested on its validation images and `stl10`
@@ -48,9 +48,9 @@ def open_dataset(
     - `image_folder`: `data_dir/{train,test}/CLASS/*.jpg`,
       `data_dir/CLASS/*.jpg` or, unlabelled, `data_dir/*.jpg`. Without a folder
       `train`, 10% of the files, chosen by a hash of their path, are for tests.
-      A folder `validation` (or `val`) beside both `train` and `test` is the
-      "validation" split, and then nothing of `train` is; without `test` it is
-      the "test" split.
+      A folder `validation` (or `val`) beside `train` and `test` is the
+      "validation" split, and all of `train` is trained on. Without `test` it
+      is the "test" split.
       JPEG, PNG, GIF (first frame), BMP, WebP and TIFF files are read, of up to
       67,108,864 pixels. Links within the folder are not followed.
     - `digits` and `photographs`: inside scikit-learn and scikit-image.
@@ -65,10 +65,10 @@ def open_dataset(
         download: whether TFDS may download and prepare a set that is not
             there. Nothing else touches the network.
         random_crop: whether the "train" split crops images at random positions
-            where their aspect leaves a choice. All else takes the centre.
+            where their aspect leaves a choice. Other splits take the centre.
         resize: whether images are resized to cover `image_shape`. If not, an
             `image_folder` is cut into crops of that size, as many as fit, at
-            random places with `random_crop`; `photographs` always are.
+            random places with `random_crop`. `photographs` always are.
 
     Returns:
         A source, for `batches`, `evaluation_batches`, `load_arrays`, `cached`.
@@ -130,14 +130,14 @@ def batches(
     """Infinite dataset of training batches, a pure function of (seed, step).
 
     An epoch is `source.size // batch_size` steps in an order drawn from
-    (seed, epoch); the examples of its incomplete last batch are left out. With
-    `first_step=k` the dataset yields what the dataset from step 0 yields from
-    its k-th batch on, bit for bit.
+    (seed, epoch). The examples of its incomplete last batch are left out. With
+    `first_step=k` the dataset yields, bit for bit, what the dataset from step 0
+    yields from its k-th batch on.
 
-    With an input context it yields, for
-    `strategy.distribute_datasets_from_function`, this pipeline's contiguous
-    part of each global batch, one batch for each of its replicas: the union is
-    the global batch whatever the number of replicas.
+    An input context is for `strategy.distribute_datasets_from_function`. The
+    dataset then yields this pipeline's contiguous part of each global batch,
+    one batch for each of its replicas. The union is the global batch, whatever
+    the number of replicas.
 
     Args:
         source: what `open_dataset` returns.
@@ -145,9 +145,9 @@ def batches(
         seed: integer.
         first_step: integer >= 0, the step to start from.
         horizontal_flip: whether to mirror images with probability 1/2.
-        random_shift: integer >= 0, below the sides of the images: pixels by
-            which images are moved at most, down or up and right or left. What
-            comes in is their reflection.
+        random_shift: integer >= 0, below the sides of the images: most pixels
+            by which images are moved, down or up and right or left. Pixels that
+            come in are their reflection.
         input_context: `tf.distribute.InputContext` or `None`.
 
     Returns:
@@ -233,7 +233,7 @@ def load_arrays(source, limit=None):
         (n,) of labels, -1 for unlabelled.
 
     Raises:
-        DataError: if an example cannot be read; names the file.
+        DataError: naming the file, if an example cannot be read.
     """
     size = source.size if limit is None else min(limit, source.size)
     images = np.empty((size, *source.image_shape), np.uint8)
@@ -264,13 +264,13 @@ def cached(source, limit_bytes):
         limit_bytes: bytes that the decoded images may take.
 
     Returns:
-        A source with the same examples and natural order in memory, or
-        `source` itself if it crops at random, is already in memory, or takes
-        more than `limit_bytes`. Of crops the photographs are held, also for
-        random ones.
+        A source in memory with the same examples and natural order. It is
+        `source` itself if that crops at random, is already in memory, or takes
+        more than `limit_bytes`. If photographs are cut into crops, the
+        photographs are held, also for random crops.
 
     Raises:
-        DataError: if an example cannot be read; names the file.
+        DataError: naming the file, if an example cannot be read.
     """
     if isinstance(source, CropSource):
         return source.cached(limit_bytes)

@@ -8,7 +8,7 @@ from keras_csc.terminal import Progress
 from keras_csc.validation import AdvisedError
 from keras_csc.validation import plain
 
-# What TensorFlow raises of a file: the last is of a failing disk.
+# What TensorFlow raises for a file. The last is from a failing disk.
 READ_ERRORS = (
     tf.errors.DataLossError,
     tf.errors.FailedPreconditionError,
@@ -79,9 +79,9 @@ def split_examples(name, split, size, validation_fraction):
 class Source:
     """A finite set of examples whose order depends on (seed, epoch) only.
 
-    A subclass says how to `read` the example of a key, and what its cheap keys
-    are if they are no indices. Keys are shuffled, skipped and divided over the
-    replicas, and only those that are needed are read.
+    A subclass says how to `read` the example of a key, and what its keys are if
+    they are no indices. Keys are cheap: they are shuffled, skipped and divided
+    over the replicas. Only the examples that are needed are read.
 
     Args:
         name: name of the data set.
@@ -93,7 +93,7 @@ class Source:
     """
 
     files = ()  # names of the examples' files, if they have any
-    file_bytes = None  # of all of them
+    file_bytes = None  # of all files
 
     def __init__(
         self, name, split, size, image_shape, class_names, random_crop=False
@@ -107,11 +107,11 @@ class Source:
         self.random_crop = random_crop
 
     def identity(self):
-        """What tells the examples from others: a dict for JSON.
+        """What tells the examples from others, as a dict for JSON.
 
-        The digest is of the names of the classes and, of image folders, of the
-        files' names below the folder, in natural order. `bytes`, of image
-        folders alone, is the size of all files.
+        `digest` is of the names of the classes. For image folders it is also of
+        the files' names below the folder, in natural order. `bytes`, only for
+        image folders, is the size of all files.
         """
         names = "\0".join([*(self.class_names or ()), "", *self.files])
         identity = {
@@ -136,7 +136,7 @@ class Source:
         return keys.enumerate(first).map(traced(with_crop_seed))
 
     def ordered_keys(self, seed, epoch, skip):
-        """The keys alone; here the indices of the examples."""
+        """The keys without crop seeds; here the indices of the examples."""
         if seed is None:
             return tf.data.Dataset.range(skip, self.size)
         order = tf.random.experimental.stateless_shuffle(
@@ -192,7 +192,7 @@ def examples(source, batch_size, limit=None):
 
 
 def _damage(source, done, error):
-    """The `DataError` of an example after the first `done` ones."""
+    """The `DataError` of a damaged example after the first `done`."""
     where = source.locate(done)
     try:
         for index, key in enumerate(source.keys(None, 0, done), start=done):
@@ -212,7 +212,7 @@ class ArraySource(Source):
     Args:
         images: uint8 array (size, height, width, channels).
         labels: int32 array (size,), -1 for unlabelled.
-        name, split, class_names: as of `Source`.
+        name, split, class_names: as in `Source`.
     """
 
     def __init__(self, name, split, images, labels, class_names):

@@ -144,8 +144,8 @@ class TFDSSource(Source):
 
     The order of an epoch comes from the order of the files, their interleaving
     and a shuffle buffer of 10,000 encoded records. Images are decoded after
-    that, in parallel: to start within an epoch, the records before are read,
-    but not decoded.
+    that, in parallel. A start within an epoch reads the records before it, but
+    does not decode them.
     """
 
     def __init__(self, features, name, split, info, image_shape, random_crop):
@@ -211,7 +211,7 @@ class TFDSSource(Source):
 
 
 def check_features(name, features, image_shape):
-    """Raises `DataError` if a set, by its description, has no such images."""
+    """Raises `DataError` unless a set's description has such images."""
     named = isinstance(features, tfds.features.FeaturesDict)
     image = features["image"] if named and "image" in features else None
     if not (

@@ -1,7 +1,6 @@
 """What is measured of a trained autoencoder, and the networks that measure.
 
-`evaluate` measures it all; the functions for some of the figures take what it
-takes.
+`evaluate` measures everything. The other functions measure a part.
 """
 
 from keras_csc.evaluation.drawing import draw

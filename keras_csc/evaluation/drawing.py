@@ -23,13 +23,13 @@ MOST_ROWS = 2000  # of similarities
 def draw(model, found, images, labels, class_features, folder):
     """Writes the pictures of an evaluation into a folder, a `pathlib.Path`.
 
-    `evaluation.png`, `atoms_*.png` and, with labels, similarities. With sparse
-    codes also `growing.png` and `strongest_atoms.png`, of the stage next to the
-    image, if an atom is active; they are of the drawn image that has most
-    contrast. With samples also `sample_pictures`.
+    They are `evaluation.png`, `atoms_*.png` and, with labels, similarities.
+    Sparse codes with an active atom have `growing.png` and
+    `strongest_atoms.png`. Both show the stage next to the image, for the drawn
+    image with most contrast. With samples there are also `sample_pictures`.
 
-    `found` is an `Evaluation` of uint8 images; labels are -1 for unlabelled;
-    the first `class_features` features carry the classes.
+    `found` is an `Evaluation` of uint8 images. Labels are -1 for unlabelled.
+    The first `class_features` features carry the classes.
     """
     chosen, columns = shown(labels)
     pictures = draw_atoms(model)
@@ -62,7 +62,7 @@ def draw(model, found, images, labels, class_features, folder):
 
 
 def shown(labels, most=4, columns=COLUMNS):
-    """Which images to draw, the first or of few classes a class a column."""
+    """Which images to draw: the first, or for few classes a class a column."""
     classes, counts = np.unique(labels[labels >= 0], return_counts=True)
     if not 5 <= len(classes) <= columns or counts.min() < most:
         return np.arange(min(len(labels), most * columns)), columns
@@ -73,9 +73,9 @@ def shown(labels, most=4, columns=COLUMNS):
 def sample_pictures(model, samples, images):
     """Dict of pictures of samples and of what lies between images.
 
-    `samples`: a row of every class, of the first 20; `interpolation`: a row
-    from one image to another; `samples_nearest`: samples above the training
-    images nearest to them.
+    `samples` has a row for each of the first 20 classes. `interpolation` has
+    rows from one image to another. `samples_nearest` has samples above the
+    training images nearest to them.
     """
     scale, most = _scale(images), 4 * COLUMNS
     classes = np.flatnonzero(model.density.priors)[:MOST_CLASSES]

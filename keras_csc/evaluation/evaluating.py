@@ -51,7 +51,7 @@ def evaluate(
 ):
     """Measures an autoencoder on images that it was not trained on.
 
-    Everything is in inference mode; the probes are fitted on features of
+    Everything is in inference mode. The probes are fitted on features of
     training images.
 
     Args:
@@ -69,16 +69,15 @@ def evaluate(
             reconstructions, or `None`.
         samples: bool, whether to measure samples of the model's density.
         own_classes: bool, whether the labels are of the classes that the
-            model's density was fitted to. If not, samples are of any.
+            model's density was fitted to. If not, samples are of any class.
         between: function that is called between the measurements, and may
             raise to end them.
 
     Returns:
-        `Evaluation`. Its figures are `reconstruction_figures`,
-        `class_figures` and `probe_figures`; and by name `psnr_of`
-        (`reference_figures`), `class_part` (`part_figures`), `distributions`
-        (a list of `compare`), `codes`, `curve` and `psnr_by_solver_steps`
-        (`code_figures`), and `samples` (`sample_figures`).
+        `Evaluation`. Its figures are `reconstruction_figures`, `class_figures`,
+        `probe_figures` and, with `codes`, `code_figures`. Named are `psnr_of`
+        (`reference_figures`), `class_part` (`part_figures`), `distributions` (a
+        list of `compare`), and `samples` (`sampling_figures`).
     """
     features, reconstructions, again, figures = reconstruction_figures(
         model, images
@@ -120,8 +119,8 @@ def sampling_figures(
 ):
     """`sample_figures` of as many samples as there are images.
 
-    They are of the images' classes; or of any, if the density has not all of
-    these, or other classes.
+    The samples are of the images' classes. They are of any class if the density
+    lacks some of these, or was fitted to other classes.
     """
     classes = np.flatnonzero(model.density.priors)
     if not own_classes or not np.all(np.isin(labels, [*classes, -1])):
@@ -147,15 +146,16 @@ def sample_figures(made, images, labels, train_images, judge=None, **others):
         labels: ints `(n,)`, classes that `made` are to be of; -1 for any.
         train_images: uint8 array `(m, height, width, channels)`.
         judge: `FeatureExtractor` of a classifier, or `None`.
-        **others: float arrays of images, whose distances to the nearest
-            training image are also in `nearest`, by their names.
+        **others: float arrays of images. `nearest` also has their distances to
+            the nearest training image, by their names.
 
     Returns:
         `Samples`. Its figures are `class_figures`, with the classes that were
-        asked for; `nearest`, the mean distances of samples, images and
-        others to the nearest training image, of `metrics.nearest_images`; and
-        `distribution`, of `compare`, with the distribution
-        `of_training_images` in the place of samples, or `None` without a judge.
+        asked for, and the following. `nearest` has the mean distances of
+        samples, images and others to the nearest training image, by
+        `metrics.nearest_images`. `distribution` is `compare`, or `None` without
+        a judge. If there are enough training images, its `of_training_images`
+        is `compare` with training images in the place of samples.
     """
     train = from_pixels(train_images)
     distances, nearest = metrics.nearest_images(made, train)

@@ -16,10 +16,10 @@ from keras_csc.files import digest
 class ImageClassifier(keras.Model):
     """Small convolutional classifier of the images of one data set.
 
-    3x3 convolutions, each with batch normalisation, ReLU and a 2x2 maximum;
-    the mean over places is the feature, which a linear layer classifies. It is
-    an instrument: its features measure images where there is no ImageNet
-    network, and figures from it carry its name.
+    It has 3x3 convolutions, each with batch normalisation, ReLU and a 2x2
+    maximum. The mean over places is the feature, which a linear layer
+    classifies. It is an instrument: its features measure images where there is
+    no ImageNet network. Figures from it carry its name.
 
     Args:
         image_shape: `(height, width, channels)`, at least `2 ** len(filters)`
@@ -27,8 +27,8 @@ class ImageClassifier(keras.Model):
         num_classes: int, at least 2.
         filters: ints, channels of every convolution. Defaults to
             `(32, 64, 128)`.
-        record: dict of strings and numbers that is kept with the weights: on
-            what it was trained, its accuracy. Defaults to empty.
+        record: dict of strings and numbers that is kept with the weights, such
+            as its training data and its accuracy. Defaults to empty.
         seed: int, of the weights. Defaults to 0.
 
     Call arguments:
@@ -110,7 +110,7 @@ class ImageClassifier(keras.Model):
 def fit_classifier(classifier, batches, steps):
     """Trains a classifier with cross-entropy.
 
-    Adam with rate 0.003, which falls to 0 along a cosine.
+    Adam has the rate 0.003, which falls to 0 along a cosine.
 
     Args:
         classifier: `ImageClassifier`.
@@ -140,7 +140,7 @@ INCEPTION_MD5 = "9a0d58056eeedaa3f26cb7ebd46da564"
 
 
 class FeatureExtractor:
-    """Features and class probabilities of images, and whose they are.
+    """Features and class probabilities of images, from a named network.
 
     Args:
         describe: function from a tensor of images `(batch, height, width,
@@ -210,7 +210,7 @@ def classifier_extractor(path):
 def inception_weights():
     """Path of Keras's own file of ImageNet weights, in `~/.keras/models/`.
 
-    It is downloaded if it is not there.
+    The file is downloaded if it is not there.
     """
     return keras.utils.get_file(
         INCEPTION_FILE,
@@ -223,17 +223,15 @@ def inception_weights():
 def inception_extractor(path):
     """The extractor of Keras's InceptionV3 with weights from a file.
 
-    Its features are the 2048 means before the last layer, its probabilities
-    are of the 1000 ImageNet classes. Images are brought to 299x299 by
-    bilinear interpolation with half-pixel centres, antialiased where it
-    shrinks them, in float32 and without rounding to 8 bits; grey ones are
-    repeated to three channels. The network sees [-1, 1], as Keras's weights
-    were trained with.
+    Its features are the 2048 means before the last layer. Its probabilities are
+    of the 1000 ImageNet classes. Images are brought to 299x299 by bilinear
+    interpolation with half-pixel centres, antialiased where it shrinks them.
+    They stay float32, without rounding to 8 bits. Grey images are repeated to
+    three channels. The network sees [-1, 1], as in its training.
 
-    **Figures from it are not FID or KID**, which the weights of another
-    network define (TF-FID, of 2015). Only the file that Keras publishes is
-    named after ImageNet; figures from other weights are named with the file's
-    hash.
+    **Figures from it are not FID or KID**, which the weights of another network
+    define (TF-FID, of 2015). Only the file that Keras publishes is named after
+    ImageNet. Figures from other weights are named with the file's hash.
 
     Args:
         path: file of weights of `keras.applications.InceptionV3`, with its

@@ -14,11 +14,11 @@ def by_batches(function, arrays, batch_size=BATCH, progress=None):
 
     Args:
         function: from float32 tensors to tensors of as many rows, in a
-            structure of lists and dicts, which is returned with arrays. A
-            `tf.function` is not traced again.
-        arrays: array of as many rows as images, or a tuple of such; uint8 is
-            brought to [-1, 1], and floats stay what they are.
-        batch_size: int, most images of a batch; large images are fewer.
+            structure of lists and dicts. Such a structure of arrays is
+            returned. A `tf.function` is not traced again.
+        arrays: array with a row for every image, or a tuple of such arrays.
+            uint8 is brought to [-1, 1], and floats stay what they are.
+        batch_size: int, most images in a batch; fewer if they are large.
         progress: function that is called with the number of images done.
     """
     arrays = arrays if isinstance(arrays, tuple) else (arrays,)
@@ -37,7 +37,7 @@ def by_batches(function, arrays, batch_size=BATCH, progress=None):
 
 
 def as_floats(images):
-    """Float32 array in [-1, 1] of uint8 images; of floats, themselves."""
+    """Images as float32: uint8 is brought to [-1, 1], floats stay the same."""
     images = np.asarray(images)
     if not np.issubdtype(images.dtype, np.floating):
         images = from_pixels(images)
@@ -45,16 +45,16 @@ def as_floats(images):
 
 
 def encode(model, images):
-    """Features of images, as `ClosedLoopAutoencoder.encode` has them."""
+    """Features of images, as `ClosedLoopAutoencoder.encode` makes them."""
     return by_batches(model.encode, images)
 
 
 def sample(model, labels, seed=0):
-    """Images of the model's density, float32 in [-1, 1], one a label."""
+    """Images from the model's density, one a label: float32 in [-1, 1]."""
     return decode(model, model.density.sample(len(labels), labels, seed))
 
 
 def decode(model, features):
-    """Images of features, float32 in [-1, 1], as `decode` of the model."""
+    """Images that the model decodes from features, float32 in [-1, 1]."""
     made = by_batches(model.decode, np.asarray(features))
     return np.asarray(made, "float32")

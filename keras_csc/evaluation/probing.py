@@ -19,7 +19,7 @@ def probe_figures(train, test, again):
         again: array, features of the regenerated test images.
 
     Returns:
-        Dict, of `accuracies`.
+        Dict, as in `accuracies`.
     """
     train, test = ((rows(each), labels) for each, labels in (train, test))
     return accuracies(train, test, rows(again))
@@ -28,8 +28,8 @@ def probe_figures(train, test, again):
 def part_figures(size, train, test, again):
     """`accuracies` of the part of the features for the classes, and its size.
 
-    `None` without a part or two classes; `size` is `class_features` of the
-    game.
+    It is `None` without such a part or without two classes. `size` is the
+    game's `class_features`.
     """
     if not size or not has_classes(train, test):
         return None
@@ -47,11 +47,11 @@ def class_part_of(features, size):
 
 
 def accuracies(train, test, again):
-    """Accuracies of simple classifiers of features, as of `probe_figures`.
+    """Accuracies of simple classifiers of features; see `probe_figures`.
 
-    All are `None` without two classes. Nearest subspaces have 10 dimensions, or
-    all directions but one, and are `None` for a single feature. Neighbours are
-    `None` if there are too few labelled training rows.
+    All are `None` without two classes. Nearest subspaces have 10 dimensions,
+    but at least one fewer than the features. They are `None` for a single
+    feature. Neighbours are `None` if there are too few labelled training rows.
     """
     (features, labels), known = test, has_classes(train, test)
     enough = known and np.sum(train[1] >= 0) >= NEIGHBORS

@@ -26,14 +26,15 @@ def reconstruction_figures(model, images, batch_size=BATCH):
     """Quality and consistency of reconstructions.
 
     Returns:
-        `(features, reconstructions, again, figures)`: as of `encode`, float32
-        images, their features, and a dict with `psnr` (dB), `ssim` and
-        `ms_ssim` (`None` for images without room for its window or for two
-        scales), `ms_ssim_scales`, `cosine`, `retrieval`, `pixel_retrieval`,
-        `effective_rank`, and `stage_figures`.
+        `(features, reconstructions, again, figures)`. `features` are as in
+        `encode`, `reconstructions` are float32 images, and `again` are their
+        features. `figures` is a dict with `psnr` (dB), `ssim`, `ms_ssim`,
+        `ms_ssim_scales`, `cosine`, `retrieval`, `pixel_retrieval`,
+        `effective_rank`, and `stage_figures`. `ssim` is `None` for images
+        without room for its window, `ms_ssim` without room for two scales.
 
     Raises:
-        ValueError: for a model all whose features are zero.
+        ValueError: if all features are zero.
     """
     scales = scales_that_fit(*images.shape[1:3])
     qualities = {
@@ -81,14 +82,14 @@ def reconstruction_figures(model, images, batch_size=BATCH):
 def class_figures(judge, images, reconstructions, labels):
     """What share of images and reconstructions a classifier recognises.
 
-    For reconstructions it says whether they are still of the class
-    ("GAN-test", [Shmelkov et al., 2018](https://arxiv.org/abs/1807.09499)).
-    The classifier's share of the images themselves belongs beside it.
+    The share of reconstructions says whether they are still of their class
+    ("GAN-test", [Shmelkov et al., 2018](https://arxiv.org/abs/1807.09499)). The
+    share of the images themselves belongs beside it.
 
     Returns:
-        Dict with `same_class`, of the reconstructions, `same_class_of_images`
-        and `classifier`, its name with its own test accuracy; `None` each
-        without a judge or labels.
+        Dict with `same_class`, the share of the reconstructions,
+        `same_class_of_images`, and `classifier`, its name with its own test
+        accuracy. All are `None` without a judge or labels.
     """
     known = labels >= 0
     if judge is None or not np.any(known):
@@ -108,17 +109,17 @@ def class_figures(judge, images, reconstructions, labels):
 def reference_figures(model, train_images, images):
     """Mean PSNR of the best linear autoencoder with as many numbers.
 
-    `m + V Vᵀ (x - m)`, with `V` the first principal components of the training
-    images, at most as many as a model's features. Of a model of maps the
-    components are of blocks as large as a place, and images are cut to whole
-    blocks.
+    It is `m + V Vᵀ (x - m)`, with `m` the mean of the training images and `V`
+    their first principal components, at most as many as the model's features.
+    For a model of maps the components are of blocks as large as a place, and
+    images are cut to whole blocks.
 
     Args:
         model: `ClosedLoopAutoencoder`.
         train_images, images: uint8 arrays `(n, height, width, channels)`.
 
     Returns:
-        Dict of `pca` in decibels, of the number of `pca_components`, and of
+        Dict of `pca`, in dB, and of the numbers of `pca_components` and
         `training_images`.
     """
     encoder, size = model.encoder, images.shape[1:3]

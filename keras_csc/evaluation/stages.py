@@ -13,11 +13,11 @@ QUANTILES = (0, 0.25, 0.5, 0.75, 1)
 MOST_SOLVED = 250
 SOLVED, TOLERANCE = 600, 1e-5  # most steps of a solution, and its gap
 STOPS = (1, 2, 3, 5, 10, 20, 50)
-CURVE = (1 / 4, 1 / 2, 1, 2, 4, 8)  # λ of a curve, in units of the stage's
+CURVE = (1 / 4, 1 / 2, 1, 2, 4, 8)  # λ of a curve, in units of the stage's own
 
 
 def stage_numbers(model, output):
-    """Of every stage a dict of numbers of every image, for `stage_figures`."""
+    """By stage a dict of numbers of every image, for `stage_figures`."""
     stages = []
     for codes in output.codes:
         active = tf.cast(codes != 0, tf.float64)
@@ -57,17 +57,22 @@ def stage_figures(model, stages):
         stages: list of dicts of arrays, of `stage_numbers`.
 
     Returns:
-        Dict of lists by stage: `zero_fraction`, of the codes; `explained`,
-        `1 - Σ(x - A z)² / Σx²`; `nonzeros`, for every number of `x`;
-        `drawn_error`, `Σ(ẑ - z)² / Σz²`; and `dictionaries`, a dict of such
-        lists. There `dead_atoms` and `rare_atoms` are shares of the atoms, as
-        of `metrics.dead_atoms` and `metrics.rare_atoms`. `density` and
+        Dict of lists by stage. All but the first are `None` for an encoder
+        without sparse codes.
+
+        - `zero_fraction`: share of the codes.
+        - `explained`: `1 - Σ(x - A z)² / Σx²`.
+        - `nonzeros`: codes that are not 0, for every number of `x`.
+        - `drawn_error`: `Σ(ẑ - z)² / Σz²`.
+        - `dictionaries`: a dict of such lists, as follows.
+
+        `dead_atoms` and `rare_atoms` are shares of the `atoms`, as in
+        `metrics.dead_atoms` and `metrics.rare_atoms`. `density` and
         `image_density` are quantiles over the atoms (least, lower quartile,
         median, upper quartile, largest) of the shares of places and of images.
-        `effective_atoms` is `exp(H(p))` of the atoms' shares of the energy
-        `‖d_j‖² Σ z_j²`, as of an effective rank. `coherence` is the one of
-        non-negative codes where the codes are. All but the first are `None`
-        for an encoder without sparse codes.
+        `effective_atoms` is `exp(H(p))` of the atoms' shares `p` of the energy
+        `‖d_j‖² Σ z_j²`, as for an effective rank. `coherence` is
+        `metrics.mutual_coherence`, with the layer's `nonnegative`.
     """
     zeros = [float(1 - each["density"].mean()) for each in stages]
     figures = {"zero_fraction": zeros}
@@ -122,19 +127,19 @@ def _dictionary_figures(layer, images, totals):
 
 
 def code_figures(model, images):
-    """How few the codes of every stage are, and how near to their minimum.
+    """How few the codes of every stage are, and how near to the minimum.
 
-    Of at most `MOST_SOLVED` images. `F` is the objective of a stage's program
-    for the input that the stage is given, `z` its codes and `z*` a
-    solution, whose duality gap is 1e-5 of `F` or that took 600 solver steps.
+    At most `MOST_SOLVED` images are taken. `F` is the objective of a stage's
+    program for the input that the stage is given, and `z` are its codes. `z*`
+    is a solution with a duality gap of 1e-5 of `F`, or after 600 solver steps.
 
     Returns:
-        Dict, of `None` for an encoder without sparse codes, with
+        Dict; all is `None` for an encoder without sparse codes.
 
-        - `codes`: list of dicts, by stage: `nonzeros`, for every number of the
-          stage's input; `zeros`, the share of its codes; `explained`, as of
-          `stage_figures`; `excess`, `Σ F(z) / Σ F(z*) - 1`;
-        - `curve`, of `code_curve`;
+        - `codes`: list of dicts, by stage. `nonzeros`, `zeros` and `explained`
+          are `nonzeros`, `zero_fraction` and `explained` of `stage_figures`;
+          `excess` is `Σ F(z) / Σ F(z*) - 1`.
+        - `curve`: as in `code_curve`.
         - `psnr_by_solver_steps`: dict from the number of solver steps of all
           stages to the PSNR of the decoded images, dB. The trained number is
           among them.
@@ -199,10 +204,10 @@ def code_curve(encoder, images):
     """How much of uint8 images few codes of the first stage explain.
 
     Returns:
-        List of dicts, by rising `λ`: `sparsity`, `λ`; `nonzeros`, the codes
-        that are not 0, for every number of the images; `explained_variance`,
-        `1 - Σ(x - A z)² / Σ(x - m)²`, `m` the mean of all images and places.
-        `z` are codes after 50 solver steps.
+        List of dicts, by rising `λ`. `sparsity` is `λ`. `nonzeros` are the
+        codes that are not 0, for every number of the images.
+        `explained_variance` is `1 - Σ(x - A z)² / Σ(x - m)²`, with `m` the mean
+        of all images and places. `z` are codes after 50 solver steps.
     """
     layer = encoder.coding_layers[0]
     sparsities = [factor * layer.sparsity for factor in CURVE]

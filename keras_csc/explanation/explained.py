@@ -25,22 +25,22 @@ Fields:
 class StageExplanation:
     """What one stage made of its input, atom by atom.
 
-    The stage codes its input `x` by few atoms, `x = A z + r`, and `A z` is the
-    sum of the contributions `c_j = A z_j` of its atoms, with `z_j` the codes of
-    atom `j` alone. All of these are exact, to float32; of a model that computes
-    in half precision to that, above the first stage.
+    The stage codes its input `x` by few atoms, `x = A z + r`. `A z` is the sum
+    of the contributions `c_j = A z_j` of its atoms, with `z_j` the codes of
+    atom `j` alone. All of these are exact to float32. Above the first stage of
+    a model in half precision, they are exact to that.
 
-    The input of the first stage is the image (in a model of maps continued by
-    reflection to whole places, of a lapped encoder with `ops.prefilter`), the
-    input of a stage above the normalised codes of the stage below.
-    Normalisations and dictionaries below are affine, so that its contributions
-    have a picture in pixels: with `P` the linear map `to_pixels`,
+    The input of the first stage is the image. A model of maps continues it by
+    reflection to whole places, and a lapped encoder applies `ops.prefilter`.
+    The input of a stage above is the normalised codes of the stage below.
+    Normalisations and dictionaries below are affine, so that contributions have
+    a picture in pixels. With `P` the linear map `to_pixels`,
 
     `image = offset + Σ_j P c_j + P r + P' r' + ...`,
 
-    where `r', ...` are what the stages below left over. This is exact, too. It
-    says what the codes mean to the stages below. It is neither what the decoder
-    draws nor what these stages would code: no image has all such codes.
+    where `r', ...` are what the stages below left over. This is exact, too. The
+    picture says what the codes mean to the stages below. It is neither what the
+    decoder draws nor what these stages would code: no image has all such codes.
 
     Arrays are of float32 where nothing else is said.
 
@@ -52,12 +52,12 @@ class StageExplanation:
         sparsity, nonnegative: float `λ` and bool, of the program.
         image_size: `(height, width)` of the image.
         block: int, side of the blocks of a lapped first stage, or 0.
-        below: `StageExplanation` of the stage below, `None` of the first.
+        below: `StageExplanation` of the stage below, `None` for the first.
         scale, shift: `(channels,)`, of the normalisation of the codes below:
             `x = scale · parts + shift`.
         names: dict of str by atom, as `model.name_atom` gave them.
-        drawn: the same stage with the codes `ẑ` that the decoder draws with in
-            the place of the codes that were found.
+        drawn: the same stage with the codes `ẑ` that the decoder draws with, in
+            the place of `z`.
     """
 
     signal: np.ndarray
@@ -95,7 +95,7 @@ class StageExplanation:
 
     @property
     def gap(self):
-        """The duality gap: the minimum is at most so far below."""
+        """The duality gap: the minimum is at most so far below `objective`."""
         return self._measures[1]
 
     @functools.cached_property
@@ -127,8 +127,8 @@ class StageExplanation:
     def shares(self):
         """`‖c_j‖² / Σ_i ‖c_i‖²` of every atom, `(atoms,)`; all 0 without codes.
 
-        Shares of the sum of the energies: as atoms overlap, it is not the
-        energy of the sum.
+        They are shares of the sum of the energies. As atoms overlap, this is
+        not the energy of the sum of contributions.
         """
         return self.energies / (self.energies.sum() or 1)
 
@@ -138,7 +138,7 @@ class StageExplanation:
         return np.argsort(-self.energies, kind="stable")
 
     def strongest(self, most):
-        """The first atoms of `order`, at most so many, that have energy."""
+        """The first atoms of `order` that have energy, at most `most`."""
         return self.order[: min(most, np.count_nonzero(self.energies))]
 
     @functools.cached_property
@@ -154,7 +154,7 @@ class StageExplanation:
     def contribution(self, atoms):
         """`c_j = A z_j` of an atom, or the sum of several; like the signal.
 
-        Computed anew in every call, with the memory of one contribution.
+        It is computed anew in every call, with the memory of one contribution.
 
         Args:
             atoms: int or ints, their numbers in the dictionary.
@@ -210,10 +210,9 @@ class StageExplanation:
             row, column: ints, of the pixel.
 
         Returns:
-            `(place, shares)`: ints `(i, j)`, the place of the codes `z[i, j]`
-            that stand for the pixel and its neighbours; and `(atoms,)`, the
-            shares `‖d_j‖² z_j² / Σ_k ‖d_k‖² z_k²` of these codes, all 0 if no
-            atom is active there.
+            `(place, shares)`. `place` is ints `(i, j)`: the codes `z[i, j]`
+            stand for the pixel and its neighbours. `shares` `(atoms,)` are
+            `‖d_j‖² z_j² / Σ_k ‖d_k‖² z_k²` of these codes, 0 if none is active.
         """
         stride, stage = 1, self
         while stage is not None:
@@ -240,11 +239,11 @@ class StageExplanation:
         return kernel
 
     def to_pixels(self, signal):
-        """`P`: what is of the kind of the stage's input, in pixels.
+        """`P`: an array like the stage's input, in pixels.
 
-        Linear: through the inverse of the normalisation, without its shift,
-        and the dictionary of every stage below. Of the first stage it is the
-        part of the signal that is the image's, of a lapped one after
+        `P` is linear. It leads through the inverse of the normalisation,
+        without its shift, and the dictionary of every stage below. In the first
+        stage it takes the image's part of the signal, in a lapped one after
         `ops.postfilter`.
 
         Args:
@@ -265,7 +264,7 @@ class StageExplanation:
     def offset(self):
         """The picture of no codes at all: `(*image_size, image channels)`.
 
-        The shifts of the normalisations below make it; 0 of the first stage.
+        The shifts of the normalisations below make it, in the first stage 0.
         """
         if self.below is None:
             return np.zeros_like(self.to_pixels(self.signal))
@@ -296,7 +295,7 @@ class Explanation:
 
     Fields:
         image: float32 array `(height, width, channels)` in [-1, 1].
-        features: float32 array `(feature_dim,)`, or of a model of maps
+        features: float32 array `(feature_dim,)`, or for a model of maps
             `(map_height, map_width, feature_dim)`; of norm 1.
         stages: tuple of `StageExplanation`, from the image upwards.
         classes: `Nearest` classes by the distance of their subspaces, or

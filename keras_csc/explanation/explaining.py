@@ -26,20 +26,20 @@ def explain(
 ):
     """Tells which atoms make an image, stage by stage; see `Explanation`.
 
-    `model.explain(image, ...)` calls it, with all other arguments of here.
+    `model.explain(image, ...)` calls it, with the same other arguments.
 
-    The codes of all stages are kept, `4 · atoms / strides²` bytes a pixel of
-    the stage's input: 24 MB of the first stage for half a megapixel and 48
-    atoms, and as much of what is drawn. Contributions are computed when they
-    are asked for.
+    The codes of all stages are kept, with `4 · atoms / strides²` bytes a pixel
+    of the stage's input. For half a megapixel and 48 atoms this is 24 MB in the
+    first stage. The codes that are drawn take as much again. Contributions are
+    computed when they are asked for.
 
     Args:
         model: `ClosedLoopAutoencoder`.
         image: float tensor `(1, height, width, channels)` in [-1, 1].
             `model.explain` takes `(height, width, channels)`, uint8 too.
         train_features: array, features of training images as `model.encode`
-            makes them, to find the nearest (maps: of images of this size) once
-            they are centred: what all features share hides how they differ.
+            makes them (maps: of images of this size). The nearest are found
+            after centring, as what all features share hides how they differ.
         train_labels: ints `(n,)`, the classes of `train_features`, -1 for
             unlabelled, to find the nearest subspace.
         neighbors: int, how many neighbours to name.
@@ -96,7 +96,7 @@ def explain(
 
 
 def _nearest(features, train, labels, neighbors):
-    """Neighbours and classes, as of `Explanation`."""
+    """Neighbours and classes, as in `Explanation`."""
     if train is None:
         if labels is not None:
             raise ValueError("`train_labels` need `train_features`.")
@@ -117,7 +117,7 @@ def _nearest(features, train, labels, neighbors):
 
 
 def _affine(encoder, number, output, signal):
-    """Scale and shift of the normalisation below a stage; 1 and 0 of none."""
+    """Scale and shift of the normalisation below a stage; 1 and 0 if none."""
     channels = signal.shape[-1]
     if not number:
         return np.ones(channels, "float32"), np.zeros(channels, "float32")

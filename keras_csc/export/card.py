@@ -14,13 +14,13 @@ from keras_csc.export.signatures import MOST_PIXELS
 from keras_csc.html import template
 from keras_csc.models import presets
 
-# tests/export/test_signatures.py exports with operations of this one only.
+# tests/export/test_signatures.py exports with operations of this version only.
 OLDEST = "2.18"
-# What Markdown reads as more than text; of a cell also its end. An underscore
-# within a word is one.
+# What Markdown reads as more than text, and the end of a cell. An underscore
+# within a word is text.
 MARKUP = re.compile(r"[\\`*\[\]|]|(?<![^\W_])_|_(?![^\W_])")
 LEARNED = ("kernel", "bias", "gamma", "beta")
-CARD = "card"  # its facts, in `metadata.json` of a preset
+CARD = "card"  # key of its facts in a preset's `metadata.json`
 PROGRAM = ("sparsity", "nonnegative", "iterations")
 
 
@@ -67,20 +67,20 @@ def model_card(model, name, version, signatures, sections):
 def export_preset(model, folder, card=None):
     """Writes an autoencoder as a folder for `from_preset`, to be shared.
 
-    As `save_to_preset`, and a `README.md` that says what the model is.
-    `metadata.json` has what the card says as data, so that a SavedModel of the
-    preset can say it again.
+    It writes what `save_to_preset` writes, and a `README.md` that says what the
+    model is. `metadata.json` has the card's contents as data, so that a
+    SavedModel of the preset can repeat them.
 
     Args:
         model: `ClosedLoopAutoencoder`.
         folder: path of a folder that does not exist; its name is the model's.
-        card: as of `export_saved_model`.
+        card: as in `export_saved_model`.
 
     Returns:
         `pathlib.Path` of the folder.
 
     Raises:
-        ValueError: as of `save_to_preset`.
+        ValueError: as in `save_to_preset`.
         OSError: if it can't be written.
     """
     folder, card = pathlib.Path(folder).absolute(), card or {}
@@ -108,7 +108,7 @@ def _architecture(model):
 
 
 def parameter_count(network):
-    """Text of the number of weights, frozen ones too, but no statistics."""
+    """The number of weights as text: frozen ones too, but no statistics."""
     count = sum(
         int(np.prod(weight.shape))
         for weight in network.weights
@@ -128,7 +128,7 @@ def _content(content):
 def flat(facts, prefix=""):
     """Yields `(key, value)` of nested dicts and lists of dicts.
 
-    Keys are as `"outer: 1: inner"`; a value of `None` is left out.
+    Keys are such as `"outer: 1: inner"`. A value of `None` is left out.
     """
     for key, value in facts.items():
         if (

@@ -18,17 +18,17 @@ DENOISE, DENOISE_TILE = "denoise", "denoise_tile"
 def export_denoiser(denoiser, folder, channels=3, runtime=None, tolerance=1e-4):
     """Writes a `SparseDenoiser` as a SavedModel, or for another runtime.
 
-    Its signatures take images of any size, all images of a batch of one size,
-    and the deviation `noise` of every image:
+    Its signatures take images of any size, one size in a batch, and the
+    deviation `noise` of every image.
 
-    - `denoise`, also `serving_default`: `image` float32 `(batch, height,
-      width, channels)` in [0, 1] but for the noise, to `denoised`, cut off at 0
-      and 1;
-    - `denoise_tile`: also `means` float32 `(batch, channels)`, of the larger
-      image that a tile is a part of;
-    - `denoise_bytes`, of a SavedModel: `image_bytes`, JPEG or PNG files of any
-      sizes, to `denoised_bytes`, PNG files, with `valid` and the `problem` of a
-      file that is not.
+    - `denoise`, also `serving_default`, takes `image` float32 `(batch, height,
+      width, channels)`, in [0, 1] but for the noise. It returns `denoised`, cut
+      off at 0 and 1.
+    - `denoise_tile` also takes `means` float32 `(batch, channels)`, the means
+      of the larger image that a tile is a part of.
+    - `denoise_bytes`, only in a SavedModel, takes `image_bytes`, JPEG or PNG
+      files of any sizes. It returns `denoised_bytes`, PNG files, with `valid`
+      and the `problem` of an invalid file.
 
     Neither Keras nor this package is needed to load it.
 
@@ -37,9 +37,9 @@ def export_denoiser(denoiser, folder, channels=3, runtime=None, tolerance=1e-4):
         folder: path of a folder that does not exist. A server takes it for a
             version if its name is a number.
         channels: int, 1 or 3, of the images that it takes.
-        runtime: `None`, or as of `export_runtime`.
-        tolerance: float, the largest difference to the denoiser that is taken
-            for rounding.
+        runtime: `None`, or as in `export_runtime`.
+        tolerance: float, the largest difference to the denoiser taken for
+            rounding.
 
     Returns:
         `pathlib.Path` of the folder.

@@ -13,14 +13,14 @@ from keras_csc.files import new_folder
 def export_features(features, folder, layer=None, names=(), tolerance=1e-4):
     """Writes `SparseFeatures` and a classifier of them as a SavedModel.
 
-    Its signatures take images of the shape that the features are of:
+    Its signatures take images of the shape that the features are of.
 
-    - `embed`, also `serving_default`: `image` float32 `(batch, height, width,
-      channels)` in [-1, 1], to `embedding`, vectors of norm 1;
-    - `classify`, with a `layer`: `image`, to `probabilities` of the classes,
-      and the `name` of the likeliest;
-    - `embed_bytes`, `classify_bytes`: the same of `image_bytes`, image files,
-      with `valid` and the `problem` of a file that is not.
+    - `embed`, also `serving_default`, takes `image` float32 `(batch, height,
+      width, channels)` in [-1, 1]. It returns `embedding`, vectors of norm 1.
+    - `classify`, with a `layer`, takes `image`. It returns `probabilities` of
+      the classes, and the `name` of the likeliest.
+    - `embed_bytes` and `classify_bytes` take `image_bytes`, image files. They
+      also return `valid` and the `problem` of an invalid file.
 
     Neither Keras nor this package is needed to load it.
 
@@ -30,7 +30,7 @@ def export_features(features, folder, layer=None, names=(), tolerance=1e-4):
             version if its name is a number.
         layer: layer from features to probabilities, or `None`.
         names: list of str, of the classes.
-        tolerance: float, the largest difference that is taken for rounding.
+        tolerance: float, the largest difference that counts as rounding.
 
     Returns:
         `pathlib.Path` of the folder.

@@ -28,26 +28,25 @@ OPSET = 18
 def export_runtime(model, folder, runtime, tolerance=1e-4):
     """Writes the float signatures of an autoencoder for another runtime.
 
-    `keras_csc.export.signatures` says which there are; left out are the files'
-    and `sample`, whose random numbers these runtimes lack. For LiteRT they
-    are one file, `model.tflite`, of built-in operations; for ONNX and OpenVINO
-    there is `SIGNATURE.onnx`, or `SIGNATURE.xml` and `.bin`, for each. They are
-    written under another name, run by the runtime, compared with the model,
+    `keras_csc.export.signatures` lists all signatures. The signatures of files
+    are left out, and `sample`, whose random numbers these runtimes lack. LiteRT
+    has one file of built-in operations, `model.tflite`. ONNX has
+    `SIGNATURE.onnx` for each, OpenVINO `SIGNATURE.xml` and `.bin`. The files
+    are written under another name, run by the runtime, compared with the model,
     and renamed. Checks of values are left out: NaN is not refused.
 
     Args:
         model: `ClosedLoopAutoencoder`.
         folder: path of a folder that does not exist.
         runtime: `"litert"`, `"onnx"` or `"openvino"`.
-        tolerance: as of `export_saved_model`.
+        tolerance: as in `export_saved_model`.
 
     Returns:
         `pathlib.Path` of the folder.
 
     Raises:
-        ValueError: for a runtime that is not installed, a folder that exists,
-            a model that does not compute in float32, or that the runtime
-            computes otherwise.
+        ValueError: for a runtime that is not installed, a folder that exists, a
+            model that is not in float32, or a runtime with other results.
     """
     folder = pathlib.Path(folder).absolute()
     check_installed(runtime)
@@ -81,7 +80,7 @@ def load_runtime(folder, runtime):
 
     Args:
         folder: path.
-        runtime: as of `export_runtime`.
+        runtime: as in `export_runtime`.
 
     Returns:
         Function of the name of a signature and a dict of arrays, its inputs.
@@ -148,7 +147,7 @@ def _load_onnx(folder):
 
 
 def _load_openvino(folder):
-    """On some processors OpenVINO would compute in bfloat16, unless told."""
+    """Asks for float32: on some processors OpenVINO computes in bfloat16."""
     import openvino
 
     core = openvino.Core()

@@ -36,14 +36,14 @@ def export_saved_model(
 
     The version is the number after the highest one in the folder.
 
-    `keras_csc.export.signatures` lists its signatures; neither Keras nor this
-    package is needed to load it. Beside the graph and weights it
-    holds `card.md`, a description, and, where `tensorflow-serving-api` is
-    installed, warm-up requests for TensorFlow Serving. The version is written
+    `keras_csc.export.signatures` lists its signatures. Neither Keras nor this
+    package is needed to load it. Beside the graph and weights it holds
+    `card.md`, a description. Where `tensorflow-serving-api` is installed, it
+    also holds warm-up requests for TensorFlow Serving. The version is written
     under another name, loaded, compared with the model, and renamed: a server
     that watches the folder never sees a part of it. Exports to the same folder
-    wait for each other. Two processes that export the same model and nothing
-    before write the same bytes.
+    wait for each other. Two processes write the same bytes if each exports the
+    same model, and no other before it.
 
     Args:
         model: `ClosedLoopAutoencoder`.
@@ -52,9 +52,9 @@ def export_saved_model(
             text, a list of texts, or a dict of facts.
         batch_sizes: ints, the sizes of batches that a server makes, for
             warm-up requests; empty for no such requests.
-        tolerance: float, the largest difference to the model that is taken
-            for rounding, by default `1e-4`, or `0.02` for a model that does
-            not compute in float32 or float64.
+        tolerance: float, the largest difference to the model that counts as
+            rounding. The default is `1e-4`, or `0.02` for a model that does not
+            compute in float32 or float64.
 
     Returns:
         `pathlib.Path` of the version's folder.
@@ -117,7 +117,7 @@ def loaded_as(model, found, path, tolerance):
 
 
 def float_signatures(signatures):
-    """The signatures of a dict that take and give numbers alone."""
+    """The signatures of a dict that take only numbers, no files."""
     return {
         name: (function, specs)
         for name, (function, specs) in signatures.items()
@@ -131,13 +131,13 @@ def check_answers(signatures, call, model, what, tolerance):
     `call` is a function of the name of a signature and a dict of its inputs.
 
     Raises:
-        AdvisedError: if they differ, or an output is not finite.
+        AdvisedError: if answers differ, or an output is not finite.
     """
     if tolerance is None:
         exact = model.encoder.compute_dtype in ("float32", "float64")
         tolerance = 1e-4 if exact else 0.02
     for name, (function, specs) in signatures.items():
-        if name == "embed":  # It divides by norms that may be all but 0.
+        if name == "embed":  # It divides by norms that may be near 0.
             continue
         inputs = _random_inputs(model, specs)
         own = f"the signature {name!r} of {what!r}"
@@ -145,7 +145,7 @@ def check_answers(signatures, call, model, what, tolerance):
 
 
 def check_same(received, expected, what, tolerance):
-    """Raises `AdvisedError` unless outputs are as expected, dicts of both."""
+    """Raises `AdvisedError` unless a dict of outputs is as expected."""
     for output, value in expected.items():
         found, value = np.asarray(received[output]), np.asarray(value)
         difference = np.inf
@@ -162,7 +162,7 @@ def check_same(received, expected, what, tolerance):
 
 
 def _random_inputs(model, specs):
-    """Dict of tensors in the value range of every input, of three rows."""
+    """Dict of random tensors for every input, three rows in its range."""
     rng = np.random.default_rng(0)
     inputs = {}
     for spec in specs:
@@ -192,12 +192,11 @@ def _item_shape(model, spec):
 def _write_graph(model, found, folder):
     """Writes the SavedModel with Keras's own archive.
 
-    `tf.saved_model.save` of a module that holds a Keras model makes one that
-    TensorFlow Serving can't load (tensorflow#72963). The archive finds the
-    variables in the functions, which list them in another order in every
-    process: they are sorted, with the density's, which are not among the
-    model's weights. `track(model)` would trace the decoder on its own, which
-    has no atoms.
+    TensorFlow Serving can't load what `tf.saved_model.save` makes of a module
+    that holds a Keras model (tensorflow#72963). The archive finds the variables
+    in the functions, which list them in another order in every process. So they
+    are sorted, with the density's, which are not among the model's weights.
+    `track(model)` would trace the decoder on its own, without atoms.
     """
     archive = keras.export.ExportArchive()
     weights = list(model.weights)
@@ -233,10 +232,10 @@ def write_warmup(model, signatures, folder, batch_sizes):
     """Writes warm-up requests into a SavedModel's folder.
 
     There is one for every signature and size of a batch, as TensorFlow Serving
-    computes a batch of another size slowly once. Every item of a request is
-    the same, and is written once: a record has some hundred bytes.
+    computes the first batch of a size slowly. Every item of a request is the
+    same, and is written once: a record has some hundred bytes.
 
-    `folder` is the SavedModel's, in the folder of its name.
+    `folder` is the SavedModel's, in the folder with the model's name.
     """
     try:
         from tensorflow_serving.apis import prediction_log_pb2
@@ -264,7 +263,7 @@ def write_warmup(model, signatures, folder, batch_sizes):
 def _repeated(model, spec, size):
     """A `TensorProto` whose numbers, or files, are all the same one.
 
-    It holds that once, with the shape: readers of such messages repeat it.
+    It holds the value once, with the shape: readers of such messages repeat it.
     """
     shape, value = _item_shape(model, spec), VALUES.get(spec.name)
     if spec.name == "features":

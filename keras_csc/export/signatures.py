@@ -11,7 +11,7 @@ from keras_csc.models.inputs import in_range
 
 DEFAULT = "serving_default"
 FILE = tf.TensorSpec((), tf.string)
-# Pixels of a file for a model of maps, which takes some 600 bytes a pixel.
+# Most pixels of a file for a model of maps: it takes some 600 bytes a pixel.
 MOST_PIXELS = 2**22
 FILES_AT_A_TIME = 2  # Each may take the memory of its pixels.
 DAMAGED = "can't be decoded: it is damaged"
@@ -20,9 +20,9 @@ DAMAGED = "can't be decoded: it is damaged"
 def signatures(model):
     """Functions of an autoencoder to export.
 
-    A `ConvEncoder` has neither sparse codes nor a sparsity to denoise with,
-    only images of 1 or 3 channels are read from files, and only models that
-    have a density sample and embed: other models lack these signatures.
+    Some models lack some signatures. A `ConvEncoder` has neither sparse codes
+    nor a sparsity to denoise with. Only images of 1 or 3 channels are read from
+    files. Only models with a density sample and embed.
 
     Args:
         model: built `ClosedLoopAutoencoder`.
@@ -84,7 +84,7 @@ def _density_signatures(model, image):
     """Signatures of the density: `embed`, and `sample`, which has no state.
 
     A row of `sample` depends on its label and its seed, whatever else a server
-    puts into the batch; on its number, too, where one seed is for all.
+    puts into the batch. If one seed is for all, it also depends on its number.
     """
     density = model.density
 
@@ -102,7 +102,7 @@ def _density_signatures(model, image):
 
 
 def _classes(labels, density):
-    """The labels, once there are some, each -1 or a class of the density."""
+    """The labels; there must be some, each -1 or a class of the density."""
     labels = asserted(labels, tf.size(labels) > 0, ["`label` is empty."])
     inside = (labels >= 0) & (labels < density.classes)
     known = tf.gather(density.priors > 0, tf.where(inside, labels, 0))
@@ -118,7 +118,7 @@ def _classes(labels, density):
 
 
 def _seeds(seeds, count):
-    """The seeds, once they are one or as many as labels, and not negative."""
+    """The seeds; they must be one or as many as labels, and not negative."""
     size = tf.size(seeds)
     seeds = asserted(
         seeds,
@@ -129,9 +129,9 @@ def _seeds(seeds, count):
     return asserted(seeds, tf.reduce_all(seeds >= 0), message)
 
 
-# Signatures of files; names in `_bytes` are base64 in TF Serving. Every file
-# has an outcome of its own: `valid`, and the `problem` of a file that is not,
-# whose output is zeros or no bytes.
+# Signatures of files. Names in `_bytes` are base64 in TF Serving. Every file
+# has an outcome of its own: `valid`, and the `problem` of an invalid file. The
+# output of an invalid file is zeros or no bytes.
 
 
 def _of_one_size(model):
@@ -158,11 +158,11 @@ def _of_one_size(model):
 
 
 def _of_any_size(model):
-    """The same of a model of maps, to which files come as they are.
+    """The same for a model of maps, which takes images in their own size.
 
     `reconstruct_bytes` takes files of several sizes, `encode_bytes` of one.
-    Files are decoded twice, to know the sizes first, so that no more than one
-    image is held, and what a network makes of it.
+    Files are decoded twice, the first time for their sizes. So no more than one
+    image is held, with what a network makes of it.
     """
     shape = model.encoder.accepted_shape
     channels = shape[-1]
@@ -248,11 +248,11 @@ def image_of(file, shape):
 def outcomes(encoded, shape, function, empty):
     """What a function makes of the image of every file.
 
-    A decoder fails within the graph, and `ignore_errors` leaves its image out.
-    Rows say which images are there; place 0 holds what stands for the others.
+    If a decoder fails within the graph, `ignore_errors` leaves its image out.
+    Rows say which images are there. Place 0 holds `empty`, for the others.
 
-    With `None` for height and width in `shape` images keep their size. `empty`
-    is in the place of what the function makes of a file that is none.
+    With `None` for height and width in `shape`, images keep their size. A file
+    that is no image has `empty` as its result.
 
     Returns:
         Tensor `(batch, ...)`, and a dict: `valid`, bools `(batch,)`, and
@@ -305,7 +305,7 @@ def sizes_of(encoded, shape):
 
 
 def _plain_options():
-    """Of a pipeline that is made anew for every batch: no tuning."""
+    """Options of a pipeline that is made for every batch: no tuning."""
     options = tf.data.Options()
     options.autotune.enabled = False
     options.deterministic = True

@@ -1,7 +1,7 @@
 """Features of images without labels or gradients, and a classifier of them.
 
-One layer of sparse codes, whose atoms are patches of the images, and a linear
-classifier in closed form: both are fitted in minutes, and say why.
+One layer of sparse codes has patches of the images as atoms. A linear
+classifier is in closed form. Both are fitted in minutes, and say why.
 """
 
 from keras_csc.features.ridge import ridge_classifier

@@ -33,12 +33,12 @@ Fields:
 def ridge_classifier(features, labels, folds=5, seed=0):
     """Least squares with a penalty, from features to classes.
 
-    `argmin_W ‖Y - X W‖² + μ‖W‖²`, where rows of `X` are standardised features
-    and `Y` is 1 at an image's class and 0 elsewhere, less its mean. Images are
-    dealt into folds. The images of a fold are judged by a classifier of the
-    others. Its scores `s` choose `μ`; where there are more images than features
-    the first fold alone chooses. They also choose the temperature `T` of the
-    probabilities `softmax(s / T)`: the labels are likeliest then.
+    It finds `argmin_W ‖Y - X W‖² + μ‖W‖²`. The rows of `X` are standardised
+    features. `Y` is 1 at an image's class and 0 elsewhere, less its mean.
+    Images are dealt into folds. A classifier of the other folds judges the
+    images of a fold. Its scores `s` choose `μ`. With at least as many images as
+    features, only the first fold chooses. They also choose the temperature `T`
+    of the probabilities `softmax(s / T)`, by the likelihood of the labels.
 
     Args:
         features: array `(images, features)`, held in memory.
@@ -71,7 +71,7 @@ def ridge_classifier(features, labels, folds=5, seed=0):
         kernel = program.solved(fold_of != fold, penalty)
         return kernel, program.scores(fold_of == fold, kernel)
 
-    # With many images one fold and every other penalty say enough.
+    # With many images, one fold and every other penalty are enough.
     some = range(folds) if program.few else [0]
     penalties = PENALTIES if program.few else PENALTIES[1::2]
     tried = {each: [judged(n, each) for n in some] for each in penalties}
@@ -109,7 +109,7 @@ def _dealt(labels, folds, seed):
 
 
 def _temperature(scores, labels):
-    """Where the labels are likeliest."""
+    """The temperature at which the labels are likeliest."""
 
     def surprise(logarithm):
         found = log_softmax(scores / np.exp(logarithm), axis=1)
@@ -121,14 +121,14 @@ def _temperature(scores, labels):
 class _Program:
     """`argmin_W ‖Y - X W‖² + μ‖W‖²`, of all rows or of some.
 
-    Of fewer images than features the products of images are solved with,
-    otherwise the products of features.
+    With fewer images than features it is solved by the products of images,
+    otherwise by the products of features.
     """
 
     def __init__(self, features, labels):
         self.mean = features.mean(0)
         inputs = (features - self.mean).astype("float32", copy=False)
-        # As `std`, which would take as much memory once more.
+        # The same as `std`, which would take as much memory once more.
         squares = np.einsum("ij,ij->j", inputs, inputs)
         self.deviation = np.sqrt(squares / len(inputs)) + LEAST_DEVIATION
         inputs /= self.deviation
@@ -144,7 +144,7 @@ class _Program:
             self.right = self.inputs.T @ self.targets
 
     def solved(self, rows, penalty):
-        """`W`, of rows of a mask."""
+        """`W` of the rows in a mask."""
         inputs, targets = self.inputs, self.targets
         if self.few:
             products = self.products[np.ix_(rows, rows)]
@@ -160,7 +160,7 @@ class _Program:
         return self.inputs[rows] @ kernel + self.shares
 
     def layer(self, kernel, temperature):
-        """The same from features as they were given, to probabilities."""
+        """A layer from features as they were given to probabilities."""
         kernel = kernel / self.deviation[:, None] / temperature
         layer = keras.layers.Dense(len(self.shares), activation="softmax")
         layer.build((None, len(kernel)))

@@ -23,8 +23,8 @@ from keras_csc.version import __version__
 FILTERS, NEIGHBOURS = 1600, 6
 # Share of a folder's own pictures that count as strangers.
 REJECTED = 0.05
-# Of a page: pictures of a row, doubts, and classes in one table; and how many
-# typical pictures at most, so that it weighs less than 6 MB.
+# A page has so many pictures in a row, doubts, and classes in one table, and at
+# most so many typical pictures, so that it weighs less than 6 MB.
 ROW, DOUBTS, MOST_CELLS, TYPICAL = 8, 24, 20, 240
 COMPARED = 1000  # pictures at once
 TWINS = 0.999  # least cosine
@@ -47,11 +47,11 @@ Fields:
     features: `SparseFeatures`.
     ridge: `features.ridge.Ridge`; `None` without folders.
     nearest: ints `(count, k)`, the most alike of the other pictures.
-    cosines: floats `(count, k)`, of these.
-    strangers: dict of the `threshold`, the cosine of the nearest picture below
-        which a picture counts as belonging to no folder; and of the shares of
-        pictures that count so: `rejected`, beside all others, and `noticed`,
-        without the others of their folder. `None` without folders.
+    cosines: floats `(count, k)`, of these pictures.
+    strangers: dict, or `None` without folders. A picture counts as belonging
+        to no folder if the cosine of its nearest picture is below `threshold`.
+        `rejected` is the share of pictures that count so beside all others,
+        `noticed` without the others of their folder.
 """
 
 
@@ -103,7 +103,7 @@ def sort_pictures(images, labels, names, files, groups=10, seed=0):
 
 
 def _neighbours(vectors, labels):
-    """The most alike others, their cosines, and the best of another class."""
+    """The most alike others, their cosines, and the best of other classes."""
     nearest, cosines, others = [], [], []
     count = min(NEIGHBOURS, len(vectors) - 1)
     for start in range(0, len(vectors), COMPARED):
@@ -119,8 +119,9 @@ def _neighbours(vectors, labels):
 
 
 def accuracy(found):
-    """Share of the pictures that are judged as their folder says, and by how
-    much it may be off: half of a 95 % confidence interval.
+    """Share of pictures that are judged as their folder says, and its error.
+
+    The error is half of a 95 % confidence interval.
 
     Reference:
         Wilson, Probable inference, JASA 1927.
@@ -132,7 +133,7 @@ def accuracy(found):
 
 
 def model(found):
-    """From images to probabilities of the folders; without, the features."""
+    """From images to probabilities of folders; to features without folders."""
     if not found.ridge:
         return found.features
     made = keras.Sequential([found.features, found.ridge.layer])
@@ -176,12 +177,12 @@ def record(found):
 def evidence(found, number, label):
     """Where a picture speaks for a class, and where for its own folder.
 
-    The places' shares add up to the logarithm of how many times as probable
-    the class is as the folder, but for what is alike for all pictures: by the
-    classifier that did not see the picture.
+    By the classifier that did not see the picture, the class is `q` times as
+    probable as the folder. The shares of all places add up to `log q`, but for
+    a number that is alike for all pictures.
 
     Returns:
-        float array `(height, width)`, the share of a patch spread over it.
+        float array `(height, width)`, the share of each patch spread over it.
     """
     kernel = found.ridge.layers[found.ridge.fold_of[number]].get_weights()[0]
     weights = kernel[:, label] - kernel[:, found.labels[number]]

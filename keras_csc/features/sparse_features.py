@@ -19,7 +19,7 @@ LEAST_VALUE = 0.01  # of the first singular value
 FITTED, PATCHES = 5000, 50
 # Codes of more images at once do not stay in the processor's caches.
 BATCH = 8
-# Of the eigenvalues, by which components are divided: 1/2 whitens them.
+# Components are divided by this power of the eigenvalues; 1/2 whitens them.
 POWER = 0.25
 
 
@@ -32,19 +32,19 @@ class SparseFeatures(keras.Model):
 
         p̃ = W ((p - mean p) / sqrt(var p + c) - m),   z = S(Dᵀ p̃; λ),
 
-    where `W = (C + ε I)^(-1/2)`, `m` and `C` are the mean and the covariance
-    of such patches, and `S` is the soft threshold. The atoms, columns of `D`,
-    are whitened patches of images, drawn at random, of norm 1. The features
-    are the means of `max(z, 0)` and of `max(-z, 0)` over each of `grid²` cells
-    of the image. With `mirror` the same of the mirrored image is added, and an
-    image and its mirror image have the same features.
+    where `W = (C + ε I)^(-1/2)`, `m` and `C` are the mean and the covariance of
+    such patches, and `S` is the soft threshold. The atoms, columns of `D`, are
+    whitened patches of images, drawn at random, of norm 1. The features are the
+    means of `max(z, 0)` and of `max(-z, 0)` over each of `grid²` cells of the
+    image. With `mirror` they are averaged with the features of the mirrored
+    image, so that both images have the same features.
 
     `fit` needs no labels and no gradients. It computes `W`, `m`, the atoms,
     and the components of `embed`.
 
     Args:
         image_shape: (height, width, channels) of the images.
-        filters: int, atoms.
+        filters: int, number of atoms.
         kernel_size: int, side of a patch.
         grid: int, cells on a side.
         threshold: float `λ ≥ 0`.
@@ -127,7 +127,7 @@ class SparseFeatures(keras.Model):
         )
 
     def fit_atoms(self, images, seed=0):
-        """Whitening and atoms; arguments as of `fit`."""
+        """Finds the whitening and the atoms; arguments are as in `fit`."""
         images = np.asarray(images[:FITTED], "float32")
         rng = np.random.default_rng(seed)
         patches = contrasts(random_patches(images, self.kernel_size, rng))
@@ -140,19 +140,19 @@ class SparseFeatures(keras.Model):
         atoms /= np.maximum(np.linalg.norm(atoms, axis=1, keepdims=True), 1e-6)
         filters = atoms @ whitening
         self.bias.assign(-filters @ mean)
-        # Of a patch less its mean it is the same.
+        # For a patch less its mean this makes no difference.
         filters -= filters.mean(1, keepdims=True)
         self.kernel.assign(filters.T.reshape(self.kernel.shape))
 
     def fit_components(self, features, seed=0):
-        """The components of `embed`, of features as of `call`."""
+        """Finds the components of `embed` in features that `call` returned."""
         center = features.mean(0)
         deviations = features.std(0) + LEAST_DEVIATION
         count = min(self.dimensions, *features.shape)
         _, values, vectors = randomized_svd(
             (features - center) / deviations, count, random_state=seed
         )
-        # Of few or of equal images the last ones are 0, but for rounding.
+        # For few or equal images the last ones are 0, but for rounding.
         values = np.maximum(values, LEAST_VALUE * values[0])
         scales = (values**2 / len(features)) ** POWER
         components = np.zeros(self.components.shape, "float32")
@@ -170,11 +170,11 @@ class SparseFeatures(keras.Model):
     def embed(self, images):
         """Vectors of norm 1 whose cosines say how alike images are.
 
-        Principal components of the features, each divided by the square root
-        of its deviation, so that strong ones weigh less.
+        They are principal components of the features, each divided by the
+        square root of its deviation, so that strong ones weigh less.
 
         Args:
-            images: as of `call`.
+            images: as in `call`.
 
         Returns:
             float32 tensor `(batch, dimensions)`.
@@ -182,7 +182,7 @@ class SparseFeatures(keras.Model):
         return self.vectors(self(images))
 
     def vectors(self, features):
-        """`embed`, of features as of `call`."""
+        """`embed`, of features that `call` returned."""
         found = ops.matmul(features - self.center, self.components)
         return ops.normalize(found, axis=-1)
 
@@ -207,9 +207,9 @@ class SparseFeatures(keras.Model):
         """What every place adds to a weighted sum of the features.
 
         Args:
-            images: as of `call`.
-            weights: array `(features,)`, such as of a class of a classifier,
-                less the weights of another.
+            images: as in `call`.
+            weights: array `(features,)`, such as a classifier's weights of a
+                class, less its weights of another.
 
         Returns:
             float32 array `(batch, rows, columns)`, for every patch: the sum

@@ -1,4 +1,4 @@
-"""Densities of features: what images are made from that never were."""
+"""Densities of features, from which new images are made."""
 
 from keras_csc.generation.density import FeatureDensity
 from keras_csc.generation.gaussians import probabilistic_pca

@@ -16,20 +16,20 @@ EXAMPLES_OF_DIRECTION = 4
 
 @keras.saving.register_keras_serializable(package="keras_csc")
 class FeatureDensity:
-    """Mixture of Gaussians of features, of every class some.
+    """Mixture of Gaussians of features, some for every class.
 
     `p(z) = Σ_j Σ_k w_jk N(z; μ_jk, W_jk W_jkᵀ + σ_jk² I)`
 
-    with `Σ_j Σ_k w_jk = 1`: the prior of the class `j` is `Σ_k w_jk`. The
-    columns of `W_jk` span the subspace of a class, around its mean, and `σ_jk`
-    is the noise around that: probabilistic principal components. Samples are
-    drawn of it and projected on the sphere, `z / ‖z‖`. `log_prob` is `log p`
-    in nats, of all of the space and before that projection: `p` is no density
-    on the sphere.
+    with `Σ_j Σ_k w_jk = 1`. The prior of the class `j` is `Σ_k w_jk`. The
+    columns of `W_jk` span a subspace of a class, around its mean, and `σ_jk` is
+    the noise around the subspace: probabilistic principal components. Samples
+    are drawn from `p` and projected on the sphere, `z / ‖z‖`. `log_prob` is
+    `log p` in nats, in all of the space and before the projection: `p` is no
+    density on the sphere.
 
-    `FeatureDensity.fit` makes one of features, and `sample` and `log_prob` are
-    TensorFlow Probability's. The arrays are variables that are not trained; an
-    autoencoder that has a density saves them with its weights. Before a fit,
+    `FeatureDensity.fit` makes a density of features. `sample` and `log_prob`
+    are TensorFlow Probability's. The arrays are variables that are not trained.
+    An autoencoder that has a density saves them with its weights. Before a fit,
     all Gaussians are the standard one, `N(0, I)`, and equally likely.
 
     Args:
@@ -88,17 +88,16 @@ class FeatureDensity:
         """The density of some features.
 
         With one component `w`, `μ`, `W` and `σ²` have the greatest likelihood
-        there is for their rank. With several, scikit-learn fits a mixture of
-        Gaussians without bounds on rank, and `probabilistic_pca` of its
-        covariances are the density's.
+        for their rank. With several, scikit-learn fits a mixture without bounds
+        on rank, and the density has `probabilistic_pca` of its covariances.
 
-        A Gaussian has at most a direction for every four of its examples:
-        more are likelier for these examples, and less likely for others.
+        A Gaussian has at most one direction for every four of its examples.
+        More are likelier for these examples, and less likely for others.
 
         Args:
             features: array `(n, d)`, rows of norm 1.
-            labels: ints `(n,)`, -1 for unlabelled rows, which are left out
-                unless all are; `None` for one class, 0, of all.
+            labels: ints `(n,)`, -1 for unlabelled rows, which are left out. If
+                all are unlabelled, and for `None`, all rows have the class 0.
             components: int, Gaussians of every class. A class has at most one
                 for every two of its examples.
             rank: int in `[1, d - 1]`, most directions of a Gaussian; `None`
@@ -158,10 +157,11 @@ class FeatureDensity:
 
         Args:
             count: int, how many.
-            label: class of all, or ints `(count,)`; -1 or `None` for classes
-                as frequent as among the features of the fit.
-            seed: int in `[0, 2³¹)`; the same one gives the same features, and
-                the first of more. `None` for one of Keras's global seed.
+            label: class of all samples, or ints `(count,)`; -1 or `None` for
+                classes as frequent as among the features of the fit.
+            seed: int in `[0, 2³¹)`. A seed gives the same features each time,
+                and the same first ones for another `count`. `None` draws a seed
+                from Keras's.
             temperature: float in [0, 1e9], what the standard deviations are
                 multiplied by. At 0 samples are the Gaussians' means.
 
@@ -169,7 +169,7 @@ class FeatureDensity:
             Tensor `(count, d)`.
 
         Raises:
-            ValueError: for a class that the density has not, and other
+            ValueError: for a class that the density lacks, and for other
                 arguments out of range.
         """
         check_integer(1, count=count)
@@ -202,16 +202,16 @@ class FeatureDensity:
 
         Args:
             labels: int32 tensor `(n,)` of classes that there are, -1 for any.
-            seeds: int32 tensor. With `(1,)` for all, row `i` depends on the
-                seed, its label and `i`; with `(n,)`, a row depends on its seed
-                and its label alone, and is the first of that seed.
+            seeds: int32 tensor. `(1,)` is for all rows: row `i` depends on the
+                seed, its label and `i`. With `(n,)`, a row depends only on its
+                seed and its label, and is the first row of that seed.
             temperature: float or scalar tensor.
         """
         arrays = map(tf.convert_to_tensor, self.variables.values())
         return gaussians.draw(labels, seeds, temperature, *arrays)
 
     def log_prob(self, features):
-        """`log p(z)` in nats, computed in float64: low of strange features.
+        """`log p(z)` in nats, computed in float64; low for strange features.
 
         It takes the memory of `n × classes × components × d` numbers.
 

@@ -12,10 +12,11 @@ LEAST_VARIANCE = 1e-8
 def probabilistic_pca(covariance, rank):
     """The likeliest `W` and `σ²` for examples of some covariance.
 
-    `Σ ≈ W Wᵀ + σ² I`,  `W = U (Λ - σ² I)^½`,  `σ² = mean_{i>rank} λ_i`, with
-    `λ_i` the eigenvalues of `Σ`, the largest first, and `U`, `Λ` the first
-    `rank` eigenvectors and eigenvalues. No other `W` and `σ²` make examples
-    with mean `μ` and covariance `Σ = mean_i (z_i - μ)(z_i - μ)ᵀ` likelier.
+    `Σ ≈ W Wᵀ + σ² I`,  `W = U (Λ - σ² I)^½`,  `σ² = mean_{i>rank} λ_i`. The
+    `λ_i` are the eigenvalues of `Σ`, the largest first. `U` and `Λ` are the
+    first `rank` eigenvectors and eigenvalues. No other `W` and `σ²` make
+    examples with mean `μ` and covariance `Σ = mean_i (z_i - μ)(z_i - μ)ᵀ`
+    likelier.
     `rank = d - 1` is `Σ` itself.
 
     Args:
@@ -39,7 +40,7 @@ def probabilistic_pca(covariance, rank):
 def mixture_moments(rows, components, seed):
     """Weights, means and covariances of a mixture of Gaussians.
 
-    `seed` is of scikit-learn's first guess, if there are several components.
+    `seed` is for scikit-learn's first guess, if there are several components.
     """
     if components == 1:
         return [1.0], [rows.mean(0)], [np.cov(rows.T, bias=True)]

@@ -15,7 +15,7 @@ BATCH = 250
 class Generating:
     """Sampling, interpolation and embedding, as methods of a model.
 
-    For a `keras.Model` with `encoder`, `encode` and `decode`.
+    It is for a `keras.Model` with `encoder`, `encode` and `decode`.
     """
 
     _density = None
@@ -24,11 +24,11 @@ class Generating:
     def density(self):
         """The `FeatureDensity` of the model's features, or `None`.
 
-        `fit_density` makes it, `save_to_preset` and `save` keep it. What
+        `fit_density` makes it. `save_to_preset` and `save` keep it. What
         changes the features removes it: `fit`, `train_on_batch`,
-        `initialize_from` and a checkpoint that is restored; `from_preset` with
-        other entries than the preset's leaves it out. Fit it again after you
-        set weights.
+        `initialize_from` and a checkpoint that is restored. `from_preset`
+        leaves it out if its entries are not the preset's. Fit the density again
+        after you set weights.
         """
         return self._density
 
@@ -50,15 +50,16 @@ class Generating:
         It is what `sample` draws from, and its mean is the centre of `embed`.
 
         Args:
-            images: array `(n, height, width, channels)`, as of `encode`.
+            images: array `(n, height, width, channels)`, as in `encode`.
             labels: ints `(n,)`, -1 for unlabelled, or `None`.
-            components, rank, seed: as of `FeatureDensity.fit`.
+            components, rank, seed: as in `FeatureDensity.fit`.
 
         Returns:
             The `FeatureDensity`.
 
         Raises:
-            ValueError: for a model of maps, and other images or labels.
+            ValueError: for a model of maps, and for images or labels that do
+                not fit.
         """
         self._check_vectors()
         encode = tf.function(
@@ -78,28 +79,28 @@ class Generating:
         """Images `g(z)` of features `z` that are drawn from the density.
 
         Args:
-            count, label, seed, temperature: as of `FeatureDensity.sample`.
+            count, label, seed, temperature: as in `FeatureDensity.sample`.
 
         Returns:
             Tensor `(count, height, width, channels)` in [-1, 1].
 
         Raises:
-            ValueError: for a model without a density, a class that the
-                density has not, and other arguments out of range.
+            ValueError: for a model without a density, a class that the density
+                lacks, and other arguments out of range.
         """
         density = self._known_density()
         return self.decode(density.sample(count, label, seed, temperature))
 
     def interpolate(self, first, second, steps=9):
-        """Images along great circles between the features of two.
+        """Images along great circles between the features of two images.
 
-        `g(z(t))`, with `z(0) = f(x₀)` and `z(1) = f(x₁)`; see
+        They are `g(z(t))`, with `z(0) = f(x₀)` and `z(1) = f(x₁)`; see
         `keras_csc.ops.great_circle`. The first and last image of a row are the
-        reconstructions of both. Of a model of maps every place has its own
+        reconstructions of the two. In a model of maps every place has its own
         circle.
 
         Args:
-            first: tensor `(n, height, width, channels)`, as of `encode`.
+            first: tensor `(n, height, width, channels)`, as in `encode`.
             second: tensor of the same shape.
             steps: int, at least 2, images of a row.
 
@@ -126,10 +127,10 @@ class Generating:
         mean of the features that the density was fitted to.
 
         Args:
-            images: tensor, as of `encode`.
+            images: tensor, as in `encode`.
 
         Returns:
-            Float32 tensor `(batch, feature_dim)`, rows of norm 1; 0 of
+            Float32 tensor `(batch, feature_dim)`, rows of norm 1; 0 for
             features that are `m`.
 
         Raises:

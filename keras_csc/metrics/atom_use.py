@@ -17,8 +17,8 @@ def code_density(codes):
         codes: array `(..., filters)`.
 
     Returns:
-        A float64 array `(filters,)` in `[0, 1]`. The density of several
-        batches is the mean of theirs, weighted by the number of images.
+        A float64 array `(filters,)` in `[0, 1]`. The density of several batches
+        is the mean of their densities, weighted by the number of images.
 
     Reference:
         - feature densities of sparse autoencoders: [Bricken et al., 2023](
@@ -58,9 +58,9 @@ def mutual_coherence(kernel, strides=1, nonnegative=False):
     """Largest cosine between two atoms at any two places.
 
     `μ = max |<d_i, S_t d_j>| / (‖d_i‖ ‖d_j‖)` over atoms and shifts `t` by
-    multiples of the stride, but for an atom and itself in place: the mutual
-    coherence of all columns of `A` that do not hang over the border of the
-    image. Codes of fewer than `(1 + 1/μ)/2` atoms in all are unique.
+    multiples of the stride, except of an atom and itself in place. This is the
+    mutual coherence of all columns of `A` that do not hang over the border of
+    the image. Codes of fewer than `(1 + 1/μ)/2` atoms in all are unique.
 
     Args:
         kernel: array `(k, k, channels, filters)`. A zero atom has cosine 0.
@@ -81,11 +81,11 @@ def mutual_coherence(kernel, strides=1, nonnegative=False):
 
 
 def match_atoms(kernel, other, strides=1, nonnegative=False):
-    """Matches the atoms of two dictionaries one to one, as of two seeds.
+    """Matches the atoms of two dictionaries one to one, such as of two seeds.
 
     The similarity of two atoms is their largest cosine in magnitude over all
     shifts, `max_t |<d_i, S_t d'_j>| / (‖d_i‖ ‖d'_j‖)`. The mean of the
-    similarities is as large as can be: it is the *stability* of dictionaries.
+    similarities is as large as can be, and is the *stability* of dictionaries.
 
     Args:
         kernel: array `(k, k, channels, filters)`.
@@ -95,9 +95,9 @@ def match_atoms(kernel, other, strides=1, nonnegative=False):
             `False`.
 
     Returns:
-        `(others, similarities)`, of every atom: ints, the atom of the other
-        dictionary; and floats in `[0, 1]`, 1 of the same atom in any sign and
-        scale.
+        `(others, similarities)`, for every atom. `others` are ints, the atoms
+        of the other dictionary. `similarities` are floats in `[0, 1]`, 1 for
+        the same atom in any scale and, unless `nonnegative`, sign.
 
     References:
         - [Kuhn, 1955](https://doi.org/10.1002/nav.3800020109), the Hungarian
@@ -119,7 +119,7 @@ def _largest_cosines(kernel, other, strides, nonnegative, own=True):
     atoms = np.moveaxis(first, -1, 0)
     margins = [(size - 1) // strides * strides for size in first.shape[:2]]
     atoms = np.pad(atoms, [(0, 0), *((m, m) for m in margins), (0, 0)])
-    # Of every atom, shift and atom: TensorFlow's convolution does not flip.
+    # By atom, shift and atom: TensorFlow's convolution does not flip.
     cosines = tf.nn.conv2d(atoms, second, strides, "VALID").numpy()
     if not nonnegative:
         cosines = np.abs(cosines)

@@ -16,8 +16,8 @@ from keras_csc.validation import check_integer
 def rows(features):
     """Features of every image as one row of norm 1.
 
-    The places of a map follow each other, divided by the root of their number:
-    the product of two rows is the mean of the products of their places.
+    The places of a map follow each other, divided by the root of their number.
+    So the product of two rows is the mean of the products of their places.
 
     Args:
         features: array `(n, d)` or `(n, height, width, d)`.
@@ -74,7 +74,7 @@ def retrieval_rate(features, reconstructed_features):
     `mean_i [‖ẑ_i - z_i‖ < ‖ẑ_i - z_j‖ for all j ≠ i]`, the sample-wise
     consistency of the transcription: an image comes back as itself, not as
     another of its kind. On the sphere the nearest row also has the largest
-    cosine. A tie counts as a miss, so that collapsed features score 0. Of
+    cosine. A tie counts as a miss, so that collapsed features score 0. For
     images instead of features it is the same without the encoder as judge.
 
     Args:
@@ -124,7 +124,7 @@ def effective_rank(features):
 
 
 def _pair(features, reconstructed_features):
-    """Both as rows, in float32 at least."""
+    """Both arrays as rows, in float32 at least."""
     pair = np.asarray(features), np.asarray(reconstructed_features)
     if pair[0].shape != pair[1].shape:
         raise ValueError(
@@ -159,13 +159,13 @@ def nearest_subspace_accuracy(
     """Accuracy of assigning features to the nearest class subspace.
 
     `ŷ(z) = argmin_j ‖(I - V_j V_jᵀ) z‖₂`, with `V_j` the first right singular
-    vectors of the training features of class `j`: subspaces through the
-    origin, which rate reduction promotes. The CTRL parents report it with 10
+    vectors of the training features of class `j`. They span subspaces through
+    the origin, as rate reduction promotes. The CTRL parents report it with 10
     components.
 
-    A class spans at most as many directions as its training features have
-    rank; a class of few examples has a smaller subspace. A test example whose
-    class has no training example counts as an error.
+    The subspace of a class has at most the rank of its training features. It is
+    smaller for a class of few examples. A test example whose class has no
+    training example counts as an error.
 
     Args:
         train_features: array of shape `(n, d)`.
@@ -194,7 +194,7 @@ def nearest_subspace_accuracy(
 def subspace_distances(train_features, train_labels, features, components):
     """Distances of features from the subspace of every class.
 
-    Those that `nearest_subspace_accuracy` takes the smallest of.
+    `nearest_subspace_accuracy` takes the class of the smallest one.
 
     Returns:
         A tuple of the float64 array `(m, classes)` and the classes
@@ -212,7 +212,7 @@ def subspace_distances(train_features, train_labels, features, components):
 
 
 def recentered(train, features):
-    """Both less the mean of the first, on the sphere again."""
+    """Both arrays less the mean of the first, on the sphere again."""
     mean = np.mean(train, axis=0)
     return normalize(train - mean), normalize(features - mean)
 
@@ -227,19 +227,18 @@ def knn_accuracy(
 ):
     """Accuracy of the vote of the nearest training features.
 
-    Euclidean distance, one vote a neighbor; on the sphere the same as cosine.
-    Equal votes go to the smallest label.
+    The distance is Euclidean: on the sphere its order is the cosine's. A
+    neighbor has one vote. Equal votes go to the smallest label.
 
-    What all features share hides from cosines how they differ.
-    `centered=True` compares `(z - m) / ‖z - m‖`, with `m` the mean of the
-    training features: centred, and scaled to the sphere again.
+    What all features share hides from cosines how they differ. `centered=True`
+    compares `(z - m) / ‖z - m‖`, with `m` the mean of the training features.
 
     Args:
-        train_features, train_labels, test_features, test_labels: as of
+        train_features, train_labels, test_features, test_labels: as in
             `nearest_subspace_accuracy`.
         neighbors: int, at most the labelled training rows. Defaults to 5.
-        centered: bool, whether features are centred and scaled to norm one;
-            a feature that is the mean becomes zero. Defaults to `False`.
+        centered: bool, whether features are centred and scaled to norm one. A
+            feature that is the mean becomes zero. Defaults to `False`.
 
     Returns:
         A float in `[0, 1]`.
@@ -263,12 +262,13 @@ def linear_probe_accuracy(
     """Accuracy of multinomial logistic regression on the features.
 
     Every feature is standardised on the training set, so that the result does
-    not depend on their scale; then scikit-learn's `LogisticRegression` with
-    its default penalty `C = 1`, a tolerance of 1e-3 and at most 200 iterations.
+    not depend on its scale. The classifier is scikit-learn's
+    `LogisticRegression` with its default penalty `C = 1`, a tolerance of 1e-3
+    and at most 200 iterations.
 
     Args:
-        train_features, train_labels, test_features, test_labels: as of
-            `nearest_subspace_accuracy`; the training labels name two classes
+        train_features, train_labels, test_features, test_labels: as in
+            `nearest_subspace_accuracy`. The training labels name two classes
             or more.
 
     Returns:

@@ -18,9 +18,9 @@ def frechet_distance(features, others):
     """Squared Fréchet distance of the Gaussians fitted to two sets.
 
     `‖μ - μ'‖² + tr(Σ + Σ' - 2 (Σ^½ Σ' Σ^½)^½)`. With fewer rows than columns
-    the covariances are singular, which the form with symmetric roots bears;
-    but the fewer the rows, the more the estimate is too large: compare sets
-    of the same size only.
+    the covariances are singular, which the form with symmetric roots bears. But
+    the fewer the rows, the more the estimate is too large. Compare sets of the
+    same size only.
 
     Args:
         features: array of shape `(n, d)`, at least 2 rows.
@@ -49,13 +49,13 @@ def kernel_distance(features, others):
     """Squared maximum mean discrepancy of a cubic kernel, unbiased.
 
     `MMD² = mean_{i≠j} k(x_i, x_j) + mean_{i≠j} k(y_i, y_j)
-    - 2 mean_{i,j} k(x_i, y_j)` with `k(x, y) = (xᵀy / d + 1)³`, of all rows
-    at once rather than averaged over random subsets: the same expectation,
-    with less variance and no seed.
+    - 2 mean_{i,j} k(x_i, y_j)`, with `k(x, y) = (xᵀy / d + 1)³`. It takes all
+      rows at once, not means over random subsets. The expectation is the same,
+      with less variance and no seed.
 
-    Unbiased for sets drawn independently, and so sometimes negative. Images
-    and their own reconstructions are not independent: their `n` pairs among
-    the `n²` of the last mean make the value smaller by `O(1/n)`.
+    It is unbiased for sets drawn independently, and so sometimes negative.
+    Images and their own reconstructions are not independent: their `n` pairs
+    among the `n²` of the last mean make the value smaller by `O(1/n)`.
 
     Args:
         features: array of shape `(n, d)`, at least 2 rows.
@@ -81,10 +81,10 @@ def kernel_distance(features, others):
 def precision_recall(features, others, neighbors=3):
     """Improved precision and recall of a set against real images.
 
-    The manifold of a set is the union of balls around its rows, each up to
-    the row's `neighbors`-th nearest other row. Precision is the share of
-    `others` in the manifold of `features` (what is made is real), recall the
-    share of `features` in the manifold of `others` (what is real is made).
+    The manifold of a set is the union of balls around its rows, each up to the
+    row's `neighbors`-th nearest other row. Precision is the share of `others`
+    in the manifold of `features`: what is made is real. Recall is the share of
+    `features` in the manifold of `others`: what is real is made.
 
     Args:
         features: array of shape `(n, d)`, of real images.
@@ -98,7 +98,7 @@ def precision_recall(features, others, neighbors=3):
         - [Kynkäänniemi et al., 2019](https://arxiv.org/abs/1904.06991)
     """
     features, others = _pair(features, others)
-    # Distances come from a matrix product: near the origin it is exacter.
+    # Distances come from a matrix product, more exact near the origin.
     center = np.mean(features, axis=0)
     features, others = features - center, others - center
     return (
@@ -110,10 +110,10 @@ def precision_recall(features, others, neighbors=3):
 def nearest_images(images, others):
     """Distances of images to the nearest of others, and which that is.
 
-    `min_j ‖x_i - x_j‖ / √numbers`: the root of the mean squared difference of
-    pixels. An image that a model made copies a training image where it is 0.
-    Blurred images are nearer to all others than sharp ones: show the distances
-    of test images and of their reconstructions beside.
+    The distance is `min_j ‖x_i - x_j‖ / √numbers`, the root of the mean squared
+    difference of pixels. If it is 0, an image that a model made copies a
+    training image. Blurred images are nearer to all others than sharp ones. So
+    show the distances of test images and of their reconstructions beside it.
 
     Args:
         images: floats of shape `(n, height, width, channels)`.

@@ -1,6 +1,6 @@
 """How close reconstructions are to their images, in pixels.
 
-Nothing here is trained on: the transcription game compares features only.
+No training uses these: the transcription game compares features only.
 """
 
 import tensorflow as tf
@@ -39,10 +39,10 @@ def structural_similarity(images, reconstructions):
     """Structural similarity (SSIM) of every image.
 
     `SSIM(x, x̂) = (2μμ̂ + c₁)(2σ_xx̂ + c₂) / ((μ² + μ̂² + c₁)(σ² + σ̂² + c₂))`,
-    averaged over channels and all 11x11 Gaussian windows (standard deviation
-    1.5) that lie within the image, with `c₁ = 0.01²`, `c₂ = 0.03²`. SSIM is
-    defined on intensities, so images are first brought from `[-1, 1]` to
-    `[0, 1]`; this gives the usual figure of 8-bit images.
+    with `c₁ = 0.01²` and `c₂ = 0.03²`. It is averaged over channels and all
+    11x11 Gaussian windows (standard deviation 1.5) that lie within the image.
+    SSIM is defined on intensities, so images are first brought from `[-1, 1]`
+    to `[0, 1]`. This gives the usual figure of 8-bit images.
 
     Args:
         images: floats in `[-1, 1]`, shape `(batch, height, width, channels)`,
@@ -68,8 +68,9 @@ def structural_similarity(images, reconstructions):
 def scales_that_fit(height, width):
     """Scales of `multiscale_structural_similarity` for images of a size.
 
-    At most 5: an image that is halved one time less, rounding up, still holds
-    the window. 0 for images smaller than the window.
+    There are at most 5. The smallest image, halved one time less than there are
+    scales, rounding up, still holds the window. There are 0 for images smaller
+    than the window.
     """
     size, scales = min(height, width), 0
     while size >= SSIM_WINDOW and scales < len(SCALE_WEIGHTS):
@@ -81,12 +82,12 @@ def multiscale_structural_similarity(images, reconstructions):
     """Multi-scale structural similarity (MS-SSIM) of every image.
 
     `MS-SSIM = max(SSIM_M, 0)^{w_M} Π_{j<M} max(C_j, 0)^{w_j}`, averaged over
-    channels, where `C_j = (2σ_xx̂ + c₂) / (σ² + σ̂² + c₂)`, averaged over the
-    windows of SSIM, compares images that were halved `j - 1` times by 2x2
-    means. The paper has `M = 5` scales, for images of 161 pixels and more.
-    Smaller images have the first scales that fit (`scales_that_fit`: 2 for 32
-    pixels, 3 for 64), with the paper's weights scaled to sum to 1. Such figures
-    compare images of one size only.
+    channels. `C_j = (2σ_xx̂ + c₂) / (σ² + σ̂² + c₂)`, averaged over the windows
+    of SSIM, compares images that were halved `j - 1` times by 2x2 means. The
+    paper has `M = 5` scales, for images of 161 pixels and more. Smaller images
+    have the first scales that fit (`scales_that_fit`: 2 for 32 pixels, 3 for
+    64). The paper's weights are then scaled to sum to 1. Such figures compare
+    images of one size only.
 
     Args:
         images: floats in `[-1, 1]`, shape `(batch, height, width, channels)`,

@@ -21,17 +21,17 @@ SMOOTH = 16  # pixels of patches that are not shown as squares
 RARE = 0.01
 CLASSES = 3  # of an atom
 BINS, BAR = 24, 64  # of a histogram; pixels of the highest
-# Images in which an atom is strong, of middle strength and weak: of each, and
+# Images of each kind: an atom is strong, of middle strength, or weak. They are
 # half as many if there are many atoms.
 IN_CONTEXT, MANY_ATOMS = 4, 500
 TOGETHER = 3
 # Pixels that all patches and all atoms of a page may have, and its sheet of
-# images: what a page may weigh.
+# images. They limit what a page weighs.
 MOST_PIXELS, SHEET_PIXELS = 2_000_000, 1_500_000
 
 
 def atom_cards(model, found):
-    """Of every stage its figures, and a card for every atom."""
+    """The figures of every stage, with a card for every atom."""
     kernels = encoder_atoms(model.encoder)
     side, number = _sizes([kernel.shape for kernel in kernels])
     stages = []
@@ -107,8 +107,9 @@ def atom_pages(model, found):
     """What is told of an atom beyond its card.
 
     Returns:
-        `(pages, sheet)`: by stage, from 1, and atom a dict for the template;
-        and the images that they show, on one `Sheet`, `None` of no atom.
+        `(pages, sheet)`. `pages` has dicts for the template by `(stage, atom)`,
+        stages from 1. `sheet` is a `Sheet` of the images that they show, or
+        `None` if no atom is active.
     """
     atoms = sum(len(use.density) for use in found.stages)
     most = IN_CONTEXT if atoms <= MANY_ATOMS else IN_CONTEXT // 2
@@ -166,7 +167,7 @@ class Sheet:
 
     Args:
         images: uint8 array `(n, height, width, channels)`.
-        numbers: ints, which of them.
+        numbers: ints, which images.
     """
 
     def __init__(self, images, numbers):
@@ -187,7 +188,7 @@ class Sheet:
         self.pixels = grid.swapaxes(1, 2).reshape(rows * height, -1, channels)
 
     def place(self, found, number, corner):
-        """Where an image is on the sheet, and a corner in percent of it.
+        """Where an image is on the sheet, and a corner in percent of the image.
 
         Returns:
             `(number, name of its class, column, row, left, top)`.
@@ -249,13 +250,13 @@ def insertion_and_deletion(model, found, numbers):
     """Curves over the strongest atoms of the first stage, added or removed.
 
     In every image of `numbers` the atoms go by falling `‖d_j‖² Σ z_j²`.
-    Insertion and deletion are as of Petsiuk et al., "RISE" (2018), here of
+    Insertion and deletion are as in Petsiuk et al., "RISE" (2018), here of
     atoms.
 
     Returns:
-        Dict by what is measured of dicts of arrays `(counts, values)`: the
-        mean PSNR of what the decoder draws; and with classes the share of the
-        images that are nearest to the mean of the same class as with all atoms.
+        Dict of dicts of arrays `(counts, values)`. `"PSNR in dB"` is the mean
+        PSNR of what the decoder draws. With classes, `"same class"` is the
+        share of images nearest to the mean of the same class as with all atoms.
     """
     encoder, images = model.encoder, from_pixels(found.images[numbers])
     codes = encoder.activations(images).codes[0]
@@ -292,7 +293,7 @@ def insertion_and_deletion(model, found, numbers):
 
 
 def class_means(found):
-    """Means of the features of classes, of norm 1; `None` without two."""
+    """Means of classes' features, of norm 1; `None` for one class or maps."""
     if len(found.classes) < 2 or found.features.ndim != 2:
         return None
     means = [

@@ -17,14 +17,14 @@ def compare(model, other, found, numbers):
 
     Args:
         model: `ClosedLoopAutoencoder`.
-        other: another, of the same images.
+        other: another one, of images of the same shape.
         found: `Survey` of the first one, or `None`.
         numbers: ints, images to show.
 
     Returns:
-        Dict of `images`, rows of a number, what the other model draws and its
-        PSNR, and `psnr`, the mean of all images by both; and of `stages`, by
-        stage `matched_atoms`.
+        Dict with `stages` of `matched_atoms` and, with `found`, two more.
+        `images` are rows of a number, what the other model draws, and its PSNR.
+        `psnr` are both models' means of all images.
     """
     part = {"stages": matched_atoms(model.encoder, other.encoder)}
     if found:
@@ -43,9 +43,9 @@ def matched_atoms(encoder, other):
     """Every stage's atoms in pixels, matched with the atoms of another encoder.
 
     Returns:
-        List by stage, `None` where dictionaries have not the same shape: dict
-        of `mean`, the stability of `metrics.match_atoms`, and `groups`: by
-        title `(atom, other's atom, similarity, their pictures)`.
+        List of dicts by stage, `None` where dictionaries have not the same
+        shape. `mean` is the stability of `metrics.match_atoms`. `groups` has,
+        by title, `(atom, other's atom, similarity, their pictures)`.
     """
     stages = []
     pairs = zip(encoder_atoms(encoder), encoder_atoms(other))

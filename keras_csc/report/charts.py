@@ -14,7 +14,7 @@ DECADES = 2  # from which on a scale is logarithmic
 def curves(log):
     """Charts of what a run logged, over its steps; `None` if nothing.
 
-    Of one scalar for several layers there is one chart.
+    A scalar of several layers has one chart.
 
     Returns:
         Dict of the `last` step and of `charts`, pairs of a title and what

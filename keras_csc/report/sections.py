@@ -28,7 +28,7 @@ BAR = 64  # pixels of the highest
 COLUMNS, MOST_CLASSES = 7, 10  # of samples
 # Images for every cell of the atlas, and its sides.
 IN_CELL, SIDES = 5, (4, 14)
-CELL = 64  # its pixels at most
+CELL = 64  # most pixels of its side
 IN_TABLE = 20  # classes whose matrix is a table of numbers
 PAIRS = 20  # of more classes
 WALKS = 24  # classes that have a row
@@ -42,7 +42,7 @@ def reconstructions(found):
     count = min(SHOWN, len(order))
     middle = (len(order) - count) // 2
     counts, edges = np.histogram(psnr, BINS)
-    # What is not 0 can be seen.
+    # A bar that is not 0 can be seen.
     heights = np.maximum(BAR * counts / counts.max(), counts > 0)
     median = float(np.median(psnr))
     return {
@@ -73,10 +73,10 @@ def explained(model, found):
     """Parts of the page of two images that are taken apart.
 
     Returns:
-        Dict of `growing`, the images as sums of atoms of the first stage,
-        unless none is active, with texts of `code_curve` and charts of
-        `insertion_and_deletion`; and of `drawn`, of the first image and every
-        stage what was found beside what is drawn.
+        Dict of `drawn` and, if an atom is active, of `growing`. `drawn` has,
+        for the first image and every stage, what was found beside what is
+        drawn. `growing` has the images as sums of atoms of the first stage,
+        texts of `code_curve`, and charts of `insertion_and_deletion`.
     """
     explanations = [model.explain(found.images[n]) for n in examples(found, 2)]
     stages = explanations[0].stages
@@ -170,7 +170,7 @@ def _cell(value):
 
 
 def subspaces(model, found):
-    """What varies within the largest classes, as images; `None` of maps."""
+    """What varies within the largest classes, as images; `None` for maps."""
     if not found or model.encoder.features == "map":
         return None
     known, counts = np.unique(
@@ -195,14 +195,14 @@ def subspaces(model, found):
 
 
 def atlas(model, found):
-    """Cells of a map of all features, each drawn from the mean of its own.
+    """Cells of a map of all features, each drawn from the mean of its features.
 
-    Images with features alike are near each other (t-SNE). As of Carter et
-    al., "Activation Atlas" (2019), but that the decoder draws.
+    Images with features alike are near each other (t-SNE). It is as in Carter
+    et al., "Activation Atlas" (2019), except that the decoder draws.
 
     Returns:
-        `(side, cells)`: `side²` cells, row by row: `(image, text)`, or `None`
-        without images; `None` of maps, and of few images.
+        `(side, cells)`, or `None` for maps and for few images. The `side²`
+        cells, row by row, are `(image, text)`, or `None` without images.
     """
     side = int(np.sqrt(len(found.vectors) / IN_CELL)) if found else 0
     if side < SIDES[0] or model.encoder.features == "map":

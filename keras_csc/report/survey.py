@@ -20,9 +20,9 @@ ARRAYS = 5  # of every stage, which a pass keeps
 class AtomUse:
     """How the images use the atoms of one stage.
 
-    Of `n` images and `a` atoms. `z̄_j` is the mean of an atom's codes over all
-    places of all images: a background that is the same everywhere is no merit
-    of an atom.
+    There are `n` images and `a` atoms. `z̄_j` is the mean of an atom's codes
+    over all places of all images. It is subtracted, because a background that
+    is the same everywhere is no merit of an atom.
 
     Fields:
         density: float64 `(a,)`, share of the places at which it is active.
@@ -30,11 +30,11 @@ class AtomUse:
             places of an image.
         peaks: float32 `(n, a)`, the largest `|z_j|` of an image.
         corners: ints `(n, a, 2)`, row and column of the upper left pixel of
-            what this code stands for, which may lie outside of the image.
-        size: int, pixels a side of what it stands for.
+            what the largest code stands for. It may lie outside of the image.
+        size: int, pixels a side of what a code stands for.
         class_shares: float64 `(classes, a)`, share of an atom's energy that
-            images of a class would have were all classes as frequent; `None`
-            without labels.
+            images of a class would have if all classes were as frequent. `None`
+            without two classes.
     """
 
     density: np.ndarray
@@ -46,15 +46,15 @@ class AtomUse:
 
     @functools.cached_property
     def shares(self):
-        """Of the energy of all atoms, `(a,)`; all 0 if no code varies."""
+        """Shares of all atoms' energy, `(a,)`; all 0 if no code varies."""
         energies = self.energies.sum(0)
         return energies / (energies.sum() or 1)
 
     @functools.cached_property
     def correlations(self):
-        """Of the energies of two atoms over the images, `(a, a)`.
+        """Correlations of two atoms' energies over the images, `(a, a)`.
 
-        0 of an atom with itself, and of one that does not vary.
+        They are 0 for an atom with itself, and for one that does not vary.
         """
         centred = self.energies - self.energies.mean(0)
         norms = np.linalg.norm(centred, axis=0)
@@ -93,7 +93,7 @@ class Survey:
     stages: list
 
     def name(self, label):
-        """Name of a class, by its label; empty of -1."""
+        """Name of a class, by its label; empty for -1."""
         if label < 0:
             return ""
         known = label < len(self.class_names)
@@ -175,9 +175,9 @@ def _places(encoder, image_size):
     """Where in an image the codes of every stage are.
 
     Yields:
-        `(layer, size, step, before, columns)`: code `i` stands for the `size`
-        pixels from `step · i - before` on; ints but for `before`, of either
-        axis.
+        `(layer, size, step, before, columns)`. Code `i` stands for the `size`
+        pixels from `step · i - before` on. `before` is a pair of ints, for both
+        axes. `columns` is the number of columns of codes.
     """
     stride = encoder.stride
     sides = [-(-side // stride) * stride for side in image_size]

@@ -38,9 +38,9 @@ def write_report(
     """Writes a page of what a model is and does: one HTML file.
 
     It needs no server and no network. It says what the model is, and shows
-    images beside their regenerations, an image that grows from its atoms, all
-    atoms with a page for each, classes, a map of the features, samples and the
-    curves of training. What there is no data for is left out.
+    images beside their regenerations. An image grows from its atoms, and all
+    atoms have a page each. Classes, a map of the features, samples and the
+    curves of training follow. What there is no data for is left out.
 
     The file is written under a temporary name in the same folder and renamed.
 
@@ -49,19 +49,20 @@ def write_report(
         model: `ClosedLoopAutoencoder`.
         name: str, of the model.
         images: uint8 array `(n, height, width, channels)` to show the model
-            with, or `None`. All are passed through it; some hundreds show well.
+            with, or `None`. All pass through the model; some hundreds show
+            well.
         labels: ints `(n,)`, -1 for unlabelled, or `None`.
         class_names: list of str, by label; by default the labels.
-        card: dict of what is known of the model, as of `export_preset`:
+        card: dict of what is known of the model, as in `export_preset`:
             `training`, `recipe` and `evaluation`, each a dict. `training` may
             have `class_names`, the names of the model's classes.
-        log: list of dicts with a `step` and numbers, as of `log.jsonl`.
+        log: list of dicts with a `step` and numbers, as in `log.jsonl`.
         about: str, which images these are, or how to get some.
         own_classes: bool, whether the model learned the images' classes. If
             not, and the card has no names, samples have the numbers of the
             model's classes.
-        beside: `(name, model)`, another one of images of the same shape, to
-            compare what both draw, and their atoms, matched one to one.
+        beside: `(name, model)`, another model of images of the same shape. The
+            page compares what both draw, and their atoms, matched one to one.
 
     Returns:
         `pathlib.Path` of the file.
@@ -89,7 +90,7 @@ def write_report(
 
 
 def is_report(path):
-    """Whether a file is one that `write_report` wrote."""
+    """Whether `write_report` wrote a file."""
     with open(path, "rb") as file:
         return f'content="{GENERATOR}'.encode() in file.read(1000)
 

@@ -1,9 +1,9 @@
 """Photographs: denoised, filled in, deblurred and enlarged.
 
-Through a mask `M` and a blur `H` one sees `y = M H x + noise` of a photograph
-`x`. Unrolled convolutional sparse coding, which learned from photographs,
-removes the noise, and is the prior of the other tasks. Written with
-`keras.ops`, it runs on every backend.
+A photograph `x` is seen through a mask `M` and a blur `H`, as
+`y = M H x + noise`. Unrolled convolutional sparse coding, which learned from
+photographs, removes the noise, and is the prior of the other tasks. It is
+written with `keras.ops` and runs on every backend.
 """
 
 from keras_csc.restoration.noise import estimate_noise

@@ -7,14 +7,14 @@ from keras import ops
 
 # Side of the blocks of pixels that are computed at once.
 BLOCK = 4
-# Pixels beside the borders of an image, where codes know one side alone.
+# Pixels beside the borders of an image, where codes know only one side.
 BORDER = 8
-# Of a large image, the side of a tile and what tiles share with others.
+# The side of a tile of a large image, and what it shares with other tiles.
 TILE, SHARED = 512, 96
 
 
 def turned(image, number):
-    """An image turned by right angles, and from 4 on mirrored: 0 to 7."""
+    """An image turned by right angles; from 4 to 7 it is mirrored, too."""
     image = np.rot90(image, number % 4)
     return image[:, ::-1] if number >= 4 else image
 
@@ -30,7 +30,7 @@ def mirrored(images):
     for axis in (1, 2):
         size = ops.shape(images)[axis]
         more = (BLOCK - size % BLOCK) % BLOCK
-        # Whole periods are added: in ONNX the rest of a negative number is one.
+        # Whole periods are added: in ONNX negative numbers have negative rests.
         first = 2 * size * BORDER - BORDER
         places = ops.arange(first, first + size + 2 * BORDER + more)
         places = places % (2 * size)
@@ -60,7 +60,7 @@ def from_blocks(blocks, side):
 def spans(length):
     """Tiles of an axis: what each sees, from and to, and what it keeps.
 
-    All begin at a block of the whole, so that they have its codes.
+    All begin at a block of the whole image, so that they have its codes.
     """
     if length <= TILE:
         return [(0, length, 0, length)]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-# Of Daubechies' wavelet with two vanishing moments.
+# Daubechies' wavelet with two vanishing moments.
 WAVELET = np.array([-0.1294095, -0.2241439, 0.8365163, -0.4829629])
 LEAST_SIDE = 16
 
@@ -11,8 +11,8 @@ def estimate_noise(image):
     """The deviation of white Gaussian noise, from the finest details.
 
     `σ = median |d| / 0.6745`, where `d` are the diagonal coefficients of the
-    finest scale of a wavelet. It is the largest of the channels: noise that is
-    cut off at black or white is less there. Fine textures are taken for noise.
+    finest scale of a wavelet. The largest of the channels counts: noise that is
+    cut off at black or white is less. Fine textures are taken for noise.
 
     Args:
         image: float array `(height, width, channels)`, sides of at least 16.

@@ -9,24 +9,24 @@ from keras_csc.ops.tensors import solving
 
 # The most steps of conjugate residuals.
 STEPS = 500
-# How much a denoised image weighs, beside the trust that its level has.
+# `w`: how much a denoised image weighs, beside the trust in its level.
 WEIGHT = 0.4
 
 
 def restore(image, mask, blur, noise, smoothness, levels, denoise):
     """Restores an image `x` from `y = M H x + noise`, by splitting.
 
-    It begins with `smooth_part`. Then, for every level `τ` in turn, `v` is what
-    a denoiser makes of `x` at the noise level `τ`, and `x = argmin_x ‖y - M H
-    x‖²/σ² + w ‖x - v‖²/τ²`. The scene goes on beyond the borders as far as the
-    blur carries it into the image, and is estimated there too.
+    It begins with `smooth_part`, and takes every level `τ` in turn. `v` is what
+    a denoiser makes of `x` at the noise level `τ`. The next `x` is
+    `argmin_x ‖y - M H x‖²/σ² + w ‖x - v‖²/τ²`. The scene goes on beyond the
+    borders as far as the blur carries it in, and is estimated there too.
 
     Args:
         image: float32 array `y` `(height, width, channels)`.
         mask: array `M` of 0 and 1 that broadcasts to it.
         blur: array `(2r + 1, 2t + 1)`, or `None`.
         noise: float `σ ≥ 0`, standard deviation.
-        smoothness: float, as of `smooth_part`.
+        smoothness: float, as in `smooth_part`.
         levels: floats, the `τ`.
         denoise: function of an image and a level.
 
@@ -62,9 +62,9 @@ def restore(image, mask, blur, noise, smoothness, levels, denoise):
 def smooth_part(images, smoothness, measurement):
     """The smooth image that explains a measurement, by Tikhonov.
 
-    `argmin_l ½‖y - M H l‖² + (α/2)‖∇l‖²`, with the differences of neighbours
-    as `∇`, by conjugate residuals. Where nothing is measured, it is what a
-    membrane would be there.
+    It is `argmin_l ½‖y - M H l‖² + (α/2)‖∇l‖²`, with the differences of
+    neighbours as `∇`, by conjugate residuals. Where nothing is measured, it is
+    what a membrane would be.
 
     Args:
         images: tensor `y` `(batch, height, width, channels)`, 0 where nothing
@@ -78,7 +78,7 @@ def smooth_part(images, smoothness, measurement):
 
     Reference:
         Wohlberg, SPORCO: a Python package for standard and convolutional
-        sparse representations, SciPy 2017, for low frequencies treated so.
+        sparse representations, SciPy 2017, for low frequencies.
     """
     return _solved(
         images, measurement, lambda values: smoothness * _roughness(values)
@@ -89,7 +89,7 @@ def ridge_regression(images, weight, measurement):
     """`argmin_x ½‖y - M H x‖² + (w/2)‖x‖²`, by conjugate residuals.
 
     Args:
-        images, measurement: as of `smooth_part`.
+        images, measurement: as in `smooth_part`.
         weight: float `w ≥ 0`.
     """
     return _solved(images, measurement, lambda values: weight * values)

@@ -22,9 +22,9 @@ from keras_csc.validation import not_quantized
 SHIPPED = pathlib.Path(__file__).with_name("denoiser.keras")
 # The mean of red, green and blue, and how these differ.
 OPPONENT = np.array([[1 / 3, 1 / 3, 1 / 3], [1, 0, -1], [0.5, -1, 0.5]])
-# Of the codes.
+# Stride of the codes.
 STRIDE = 2
-# Of the first thresholds, in deviations of the noise in a code.
+# The first thresholds, in deviations of the noise in a code.
 THRESHOLD = 0.4
 
 
@@ -32,21 +32,21 @@ THRESHOLD = 0.4
 class SparseDenoiser(keras.Model):
     """A denoiser that solves for sparse codes, in few steps that it learned.
 
-    Of a noisy image `y`, less its mean `m`, with noise of deviation `σ`:
+    For a noisy image `y`, less its mean `m`, with noise of deviation `σ`:
 
         z₁ = S(A₁ y; τ₁),   z_k = S(z_{k-1} + A_k (y - B_k z_{k-1}); τ_k),
         x̂ = m + D z_K,      τ_k = a_k + b_k σ,
 
-    where `S(v; τ)` is the soft threshold of both signs. `B_k` and `D` draw
-    with atoms of `kernel_size` pixels at every second pixel, the `A_k`
-    correlate with such atoms. All `2 K` dictionaries and the thresholds,
-    `a, b ≥ 0` of every atom and step, are learned. They begin as iterations of
-    ISTA with one dictionary, the discrete cosines, which is a tight frame.
+    where `S(v; τ)` is the soft threshold of both signs. `B_k` and `D` draw with
+    atoms of `kernel_size` pixels at every second pixel. The `A_k` correlate
+    with such atoms. All `2 K` dictionaries and the thresholds, `a, b ≥ 0` of
+    every atom and step, are learned. At first the steps are iterations of ISTA
+    with one dictionary, the discrete cosines, which is a tight frame.
 
     It is called with images and deviations. Images go on beyond their borders
     as in a mirror. In training the result lacks `BORDER` pixels at each side.
-    Of colours it denoises, as three grey images, the mean of red, green and
-    blue and two differences, `OPPONENT`, each with the noise that it has.
+    Colours are denoised as three grey images, `OPPONENT`: the mean of red,
+    green and blue, and two differences, each with its own noise.
 
     Args:
         filters: int, atoms of a dictionary, at most `kernel_size²`.
@@ -113,12 +113,13 @@ class SparseDenoiser(keras.Model):
 
         Args:
             inputs: images `(batch, height, width, 1 or 3)`, floats in [0, 1]
-                but for the noise, and the deviations of their noise
-                `(batch,)`, in the same units. A third, `(batch, channels)`, is
-                taken for the means, such as the means of a larger image.
-            training: bool. Then sides must be divisible by 4, and `BORDER`
-                pixels at each side, where codes know one side alone, are left
-                out of the result.
+                but for the noise. The second input is the deviations of their
+                noise `(batch,)`, in the same units. A third input,
+                `(batch, channels)`, is taken for the means, such as the means
+                of a larger image.
+            training: bool. In training, sides must be divisible by 4. The
+                result then lacks `BORDER` pixels at each side, where codes know
+                only one side.
 
         Returns:
             float32 tensor `(batch, height, width, channels)`, not cut off at 0
@@ -141,7 +142,7 @@ class SparseDenoiser(keras.Model):
         return made[:, BORDER : BORDER + size[0], BORDER : BORDER + size[1]]
 
     def _in_colours(self, images, noise, means):
-        """The same of colours, as three times as many grey images."""
+        """`call` of colours, as three times as many grey images."""
         mixing = ops.convert_to_tensor(OPPONENT.T, "float32")
         planes = [
             ops.concatenate(ops.split(ops.matmul(each, mixing), 3, -1), 0)
@@ -159,7 +160,7 @@ class SparseDenoiser(keras.Model):
         """The codes `z_K`: what is drawn is `x̂ = m + D z_K`.
 
         Args:
-            images, noise: as of `call`, grey.
+            images, noise: as in `call`, grey.
 
         Returns:
             Tensor `(batch, rows, columns, filters)`, one place for every two
@@ -176,9 +177,9 @@ class SparseDenoiser(keras.Model):
         Args:
             image: float array `(height, width, 1 or 3)`.
             noise: float `σ`, in the units of the image.
-            progress: function of how many tiles are done, and of all.
-            turns: int from 1 to 8. The result is the mean of so many: of the
-                image `turned` differently, and turned back.
+            progress: function of the number of tiles done, and of all tiles.
+            turns: int from 1 to 8. The result is the mean of so many results,
+                of the image `turned` differently, and turned back.
 
         Returns:
             float32 array of the shape of `image`.
@@ -225,7 +226,7 @@ class SparseDenoiser(keras.Model):
         return total / turns
 
     def _denoise_colours(self, image, noise, progress):
-        """`denoise`, a plane at a time: what is traced is of one channel."""
+        """`denoise` of colours, plane by plane: the graph has one channel."""
 
         def report(done, count):
             if progress:
@@ -266,9 +267,9 @@ class SparseDenoiser(keras.Model):
     def _of_blocks(self, kernel):
         """Atoms as a kernel that maps blocks of pixels to blocks of codes.
 
-        Convolutions of one channel are slow. Three by three blocks
-        of pixels, each with all its pixels as channels, are fast, though they
-        hold an atom and zeros around it.
+        Convolutions of one channel are slow. Kernels of three by three blocks,
+        with a block's pixels as channels, are fast, though they hold an atom
+        and zeros around it.
 
         Args:
             kernel: tensor `(k, k, 1, filters)`.

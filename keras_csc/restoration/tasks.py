@@ -14,16 +14,15 @@ from keras_csc.validation import shown
 
 # Deviation of the noise of an image of 8 bits that has hardly any.
 LEAST_NOISE = 1 / 255
-# Of `σ`, the least level of the splitting.
+# The least level of the splitting, in units of `σ`.
 LEAST_LEVEL = 1.5
-# Of splittings: how smooth the image is at the beginning, and the first and
-# last noise level, of 255, and how many there are.
+# How smooth the image is when splitting begins; the first and the last noise
+# level, of 255, and the number of levels.
 SMOOTHNESS = {"inpaint": 0.5, "deblur": 0.2, "enlarge": 0.02}
 LEVELS = {"inpaint": (30, 1, 20), "deblur": (49, 2, 8), "enlarge": (49, 4, 8)}
-# How far outside of [0, 1] pixels may lie: so many deviations of their noise,
-# which fewer than 1 of 10,000 exceed, and what sharpening and resampling
-# overshoot by. `FURTHER` of all pixels may lie further, where there is more
-# noise.
+# Pixels may lie outside of [0, 1] by so many deviations of their noise, which
+# fewer than 1 of 10,000 exceed, and by the overshoot of sharpening and
+# resampling. The share `FURTHER` may lie further, where there is more noise.
 DEVIATIONS, OVERSHOOT, FURTHER = 4, 0.1, 0.01
 
 
@@ -32,15 +31,15 @@ def denoise(image, noise=None, progress=None, turns=1):
 
     Args:
         image: array `y` `(height, width)` or `(height, width, 1 or 3)` of
-            floats, in `[0, 1]` but for the noise: at most 1 % of its pixels
-            further outside than `4 σ + 0.1`.
+            floats, in `[0, 1]` but for the noise. At most 1 % of its pixels may
+            lie further outside than `4 σ + 0.1`.
         noise: float `0 < σ ≤ 1`, standard deviation of the noise, in the units
             of the image: `25 / 255` for 25 of 255 levels. By default it is
             estimated, as by `estimate_noise`. The denoiser was trained from 3
             to 55 of 255.
         progress: function of how much is done, and of all; or `None`.
-        turns: int from 1 to 8, of how many turned images the mean is taken;
-            8 take eight times as long as 1 and gain .1 dB.
+        turns: int from 1 to 8, how many turned images the result is the mean
+            of. 8 take eight times as long as 1 and gain .1 dB.
 
     Returns:
         float32 array of the shape of `image`. What lies beyond `[0, 1]` is
@@ -63,8 +62,8 @@ def inpaint(image, mask, noise=0.0, progress=None):
     """Fills in pixels that are missing: `y = M (x + noise)`.
 
     Args:
-        image: array `y`, as for `denoise`; its values where the mask is 0 do
-            not matter, as long as they are finite.
+        image: array `y`, as for `denoise`. Its values where the mask is 0 must
+            be finite, but do not matter.
         mask: array `M` `(height, width)` or `(height, width, 1 or channels)`,
             1 where pixels are known and 0 where they are missing.
         noise: float `0 ≤ σ ≤ 1`, standard deviation of the noise. For 0, known
@@ -99,11 +98,11 @@ def deblur(image, kernel, noise=LEAST_NOISE, progress=None):
 
     Args:
         image: array `y`, as for `denoise`.
-        kernel: array `(height, width)` of numbers of at least 0, the image of
-            a point; it is scaled to a sum of 1. Its middle, for an even size
-            the second of the two, is where the point was.
-        noise: float `0 < σ ≤ 1`, standard deviation of the noise, by default
-            `1 / 255`, for images of 8 bits with hardly any noise.
+        kernel: array `(height, width)` of numbers of at least 0, the image of a
+            point. It is scaled to a sum of 1. The point was at its middle, for
+            an even size at the second of the two.
+        noise: float `0 < σ ≤ 1`, standard deviation of the noise. The default,
+            `1 / 255`, is for images of 8 bits with hardly any noise.
         progress: as for `denoise`.
 
     Returns:
@@ -121,9 +120,9 @@ def deblur(image, kernel, noise=LEAST_NOISE, progress=None):
 def enlarge(image, factor, noise=LEAST_NOISE, progress=None):
     """Makes an image larger: `y = S H x + noise`, blurred and sampled.
 
-    `H` is the Gaussian blur of `anti_aliasing(factor)`, and `S` keeps one
-    pixel of every `factor × factor`, the middle one (of an even number the
-    second of the two).
+    `H` is the Gaussian blur of `anti_aliasing(factor)`, and `S` keeps one pixel
+    of every `factor × factor`. It is the middle one, for an even number the
+    second of the two.
 
     Args:
         image: array `y`, as for `denoise`.
@@ -178,7 +177,7 @@ def _split(task, pixels, mask, blur, noise, progress):
 
     def denoise(image, level):
         nonlocal done
-        # Every time turned differently: errors that depend on it average out.
+        # Each time turned differently: errors that depend on that average out.
         found = shipped().denoise(turned(image, done % 8), level)
         found = turned_back(found, done % 8)
         done += 1
@@ -216,7 +215,7 @@ def _pixels(image):
 
 
 def check_scale(pixels, noise, interval="[0, inf)"):
-    """Raises `ValueError` for a deviation, or pixels that have another scale.
+    """Raises `ValueError` for a deviation or pixels of another scale.
 
     Args:
         pixels: array of numbers that were measured. At most 1 % may lie

@@ -24,7 +24,7 @@ def atom_grid(kernel, columns=None, scale=None):
 
     Atom `a` is drawn as `a / max|a|`: black and white are its extremes, and
     only its shape shows, not its norm. Atoms keep the order of the filters,
-    which carries no meaning; a layer with more than 64 filters is represented
+    which carries no meaning. A layer with more than 64 filters is represented
     by its first ones.
 
     Args:
@@ -63,11 +63,11 @@ def atom_images(kernel):
 def pixel_atoms(kernels, strides):
     """Atoms of a deep layer as the images that they stand for.
 
-    `a_j = A_1 A_2 ... A_l e_j`, where `A_i` is the synthesis operator (the
-    transposed convolution with `W_i` and stride `s_i`) and `e_j` the code that
+    `a_j = A_1 A_2 ... A_l e_j`. Here `A_i` is the synthesis operator, the
+    transposed convolution with `W_i` and stride `s_i`. `e_j` is the code that
     is one at a single place of filter `j`. **Only the linear synthesis counts:
-    normalisation and thresholding between layers are left out**, so that this
-    is what an atom means to an idealised linear decoder. Supports are whole,
+    normalisation and thresholding between layers are left out.** So this is
+    what an atom means to an idealised linear decoder. Supports are whole,
     without padding: they grow as `K ← (K - 1) s_i + k_i`. The stride of the
     last layer has no influence.
 
@@ -132,7 +132,7 @@ def draw_atoms(model):
 def code_shades(codes):
     """Codes as red or blue whose opacity is their size, on one scale.
 
-    Of `(height, width, atoms)` it is `uint8` `(atoms, height, width, 4)`.
+    `(height, width, atoms)` become `uint8` `(atoms, height, width, 4)`.
     """
     maps = np.moveaxis(codes, -1, 0)
     opacity = np.sqrt(np.abs(maps) / (np.max(np.abs(maps)) or 1))
@@ -156,19 +156,19 @@ def on_white(tiles):
 def strongest_atoms(explanation, stage=1, maximum=8, side=96):
     """The atoms that an image is made of, a column each, strongest first.
 
-    Above is the atom's number and its share of the energy. Then come the atom
-    in pixels, as of `atom_grid`; its codes, red where positive and blue where
-    negative, all on one scale; and its contribution to the image, too, with
-    zero mid-grey and the largest of all black or white. Inactive atoms are left
-    out. Of a stage above the first, atoms and contributions are linear pictures
+    Above is the atom's number and its share of the energy. The atom in pixels
+    follows, as in `atom_grid`. Then come its codes, red where positive and blue
+    where negative, all on one scale. Last is its contribution to the image,
+    with zero mid-grey and the largest of all black or white. Inactive atoms are
+    left out. Above the first stage, atoms and contributions are linear pictures
     of what they mean to the stages below; see `explanation.StageExplanation`.
 
     Args:
         explanation: `explanation.Explanation`.
         stage: int, from 1, next to the image. Defaults to 1.
         maximum: int, how many atoms at most. Defaults to 8.
-        side: int, screen pixels of the longer side of a picture at most: small
-            ones are enlarged by whole pixels, large ones averaged. Defaults
+        side: int, most screen pixels of the longer side of a picture. Small
+            pictures are enlarged by whole pixels, large ones averaged. Defaults
             to 96.
 
     Returns:
@@ -193,14 +193,15 @@ def strongest_atoms(explanation, stage=1, maximum=8, side=96):
 def found_and_drawn(explanation, stage=1, maximum=5, side=96):
     """What a stage found in an image, beside what the decoder draws there.
 
-    A column each, and one for the difference, drawn less found. The first row
-    is the sum of all atoms, in pixels as of `growing_picture`; those below are
-    the codes of the atoms that were found strongest, all on one scale. At the
-    left is `StageExplanation.drawn_error`. No difference is mid-grey or white.
+    Each has a column, and so has the difference, drawn less found. The first
+    row is the sum of all atoms, in pixels as in `growing_picture`. The rows
+    below are the codes of the atoms that were found strongest, all on one
+    scale. At the left is `StageExplanation.drawn_error`. No difference is
+    mid-grey or white.
 
     Args:
         explanation: `explanation.Explanation`.
-        stage, maximum, side: as of `strongest_atoms`. `maximum` defaults to 5.
+        stage, maximum, side: as in `strongest_atoms`. `maximum` defaults to 5.
 
     Returns:
         A `uint8` array of shape `(height, width, 3)`.
@@ -217,7 +218,7 @@ def drawn_rows(stage, maximum):
 
     Yields:
         `(name, error, tiles)`, of all atoms and of one after another: str,
-        float, and three `uint8` tiles, of codes as of `code_shades`.
+        float, and three `uint8` tiles. An atom's are as in `code_shades`.
     """
     found, drawn = stage.picture, stage.drawn.picture
     tiles = image_tiles(np.stack([found, drawn, drawn - found]))
@@ -244,14 +245,14 @@ def atom_tiles(stage, chosen):
 def growing_picture(explanation, stage=1, side=96):
     """A row of pictures: an image grows from its atoms, the strongest first.
 
-    The sums of the strongest 1, 2, 5, 10, ... atoms, of all, and the image,
-    from which the last sum differs by what the codes leave over. Above each is
-    the number of atoms and the PSNR. Zero is mid-grey. Of a stage above the
-    first they are linear pictures, on the `offset` of no codes.
+    The pictures are the sums of the strongest 1, 2, 5, 10, ... atoms, of all,
+    and the image. The last sum differs from the image by what the codes leave
+    over. Above each is the number of atoms and the PSNR. Zero is mid-grey. In a
+    stage above the first they are linear pictures, on the `offset` of no codes.
 
     Args:
         explanation: `explanation.Explanation`.
-        stage, side: as of `strongest_atoms`.
+        stage, side: as in `strongest_atoms`.
 
     Returns:
         A `uint8` array of shape `(height, width, 3)`.
@@ -268,8 +269,9 @@ def growing(image, stage, counts=None):
     """The sums of the strongest atoms in pixels, and how near they come.
 
     Yields:
-        `(name, sum, PSNR)`: `"5 atoms"`, `"all 48"` or, at last, `"image"`; an
-        array like the image; and a float in dB, `None` of the image.
+        `(name, sum, PSNR)`. The name is such as `"5 atoms"`, `"all 48"` or, at
+        last, `"image"`. The sum is an array like the image. The PSNR is a float
+        in dB, `None` for the image.
     """
     atoms = stage.codes.shape[-1]
     for count, total in stage.partial_sums(counts):

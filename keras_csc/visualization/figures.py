@@ -21,8 +21,8 @@ def class_similarity(features, labels):
 
     Returns:
         A tuple of the float array `(classes, classes)` in `[0, 1]` and the
-        classes. Of a class with itself it is the mean over pairs of different
-        features; NaN if it has but one.
+        classes. For a class with itself it is the mean over pairs of different
+        features, NaN if the class has only one.
     """
     features = normalize(np.asarray(features, "float32"))
     classes, numbers, counts = np.unique(
@@ -43,11 +43,11 @@ def class_similarity(features, labels):
 def similarity_figure(features, labels):
     """Similarities of features, class by class, as a figure.
 
-    `S_ik = |<z_i, z_k>| / (‖z_i‖ ‖z_k‖)`, 0 of a zero row: features whose
-    classes span orthogonal subspaces give a block-diagonal matrix. Up to 40
-    classes have a row for every feature, with lines between classes; more
-    have a row for every class, of `class_similarity`. The title says the means
-    within and between classes.
+    `S_ik = |<z_i, z_k>| / (‖z_i‖ ‖z_k‖)`, 0 for a zero row. If classes span
+    orthogonal subspaces, the matrix is block-diagonal. Up to 40 classes have a
+    row for every feature, with lines between classes. More classes have a row
+    for every class, of `class_similarity`. The title has the means within and
+    between classes.
 
     Args:
         features: array of shape `(n, d)`; a few thousand rows show well.
@@ -105,7 +105,7 @@ def _mark_classes(axes, centers, classes):
 
 
 def within_and_between(means):
-    """The two means over classes, as a line."""
+    """The means within and between classes, as a line."""
     own = np.eye(len(means), dtype=bool)
     parts = [
         f"{name} classes {np.nanmean(values):.2f}"

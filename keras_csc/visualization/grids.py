@@ -23,7 +23,7 @@ FONT_SIZE, LINE = 14, 18
 def image_tiles(images, scale=1):
     """Images as `uint8` RGB tiles, enlarged by whole pixels.
 
-    They are floats of shape `(n, h, w, 1 or 3)`, clipped to `[-1, 1]`: -1 is
+    Images are floats of shape `(n, h, w, 1 or 3)`, clipped to `[-1, 1]`: -1 is
     black, 1 is white.
 
     Raises:
@@ -106,7 +106,7 @@ def table(rows, labels, names=None):
 
     Args:
         rows: list of `uint8` arrays `(n, h, w, 3)`, each of its own size.
-        labels: list of `n` strings, of as many lines each.
+        labels: list of `n` strings, all of as many lines.
         names: list of a string for every row, or `None`.
     """
     width = max(*(tiles.shape[2] for tiles in rows), _room(labels))
@@ -155,7 +155,7 @@ def comparison_grid(image_sets, labels=None, columns=10, scale=1):
     """Images above what several models made of them.
 
     The k-th image of every set stands in one column, a set a row. Rows of a
-    group almost touch; groups of `columns` images follow at a larger distance.
+    group almost touch. Groups of `columns` images follow at a larger distance.
 
     Args:
         image_sets: list of float arrays in `[-1, 1]` of one shape
@@ -213,7 +213,7 @@ def save_png(path, array):
 def save_figure(path, figure):
     """Writes a matplotlib figure, in one step for whoever reads it.
 
-    As `save_png`; at 150 dots an inch if the format has pixels.
+    It does so as `save_png`, at 150 dots an inch if the format has pixels.
 
     Args:
         path: str or path of the file; its suffix names the format, such as
@@ -226,7 +226,7 @@ def save_figure(path, figure):
 
 
 def _in_place(path):
-    """`replacing`, once the folder is there."""
+    """`replacing`, after the folder is made."""
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     return replacing(path)
