@@ -49,9 +49,9 @@ def class_part_of(features, size):
 def accuracies(train, test, again):
     """Accuracies of simple classifiers of features; see `probe_figures`.
 
-    All are `None` without two classes. Nearest subspaces have 10 dimensions,
-    but at least one fewer than the features. They are `None` for a single
-    feature. Neighbours are `None` if there are too few labelled training rows.
+    All are `None` without two classes. Nearest subspaces have 10 dimensions, or
+    `d - 1` if that is fewer; they are `None` for a single feature. Neighbours
+    are `None` if there are too few labelled training rows.
     """
     (features, labels), known = test, has_classes(train, test)
     enough = known and np.sum(train[1] >= 0) >= NEIGHBORS
