@@ -227,9 +227,11 @@ def precision(rows):
     ]
     if not single:
         return ""
+    others = sum(row["data"] != "digits" for row in single)
     return (
-        f" Of the rows {len(single)} are in float32, of a processor that has "
-        "no instructions for bfloat16, the others in bfloat16."
+        f" Rows of digits are in float32, and so are {others} others, from a "
+        "processor without instructions for bfloat16. All others are in "
+        "bfloat16."
     )
 
 
