@@ -291,19 +291,15 @@ class ClosedLoopAutoencoder(Generating, ClosedLoopTraining, keras.Model):
         if self.memory is not None:
             self.memory.load_own_variables(store)
 
-    def listed_names(self):
-        """Names of atoms as JSON can hold them: `[stage, atom, name]`, ..."""
-        named = sorted(self.atom_names.items())
-        return [[*place, name] for place, name in named]
-
     def get_config(self):
         """What the model is made of; a density is part of its weights."""
         decoder = keras.saving.serialize_keras_object(self.decoder)
+        named = sorted(self.atom_names.items())
         return {
             "name": self.name,
             "encoder": decoder["config"].pop("encoder"),
             "decoder": decoder,
-            "atom_names": self.listed_names(),
+            "atom_names": [[*place, name] for place, name in named],
             "dtype": keras.saving.serialize_keras_object(self.dtype_policy),
         }
 

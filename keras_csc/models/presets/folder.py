@@ -194,7 +194,7 @@ def save(model, folder, about=None, card=None):
     if model.density is not None:
         config[DENSITY] = model.density.get_config()
     if model.atom_names:
-        config[ATOM_NAMES] = model.listed_names()
+        config[ATOM_NAMES] = model.get_config()[ATOM_NAMES]
     with new_folder(folder) as new:
         _write_weights(new / WEIGHTS_FILE, model)
         _write_json(new / CONFIG_FILE, {**CLASS, "config": config})
