@@ -17,7 +17,7 @@ from keras_csc.features import sorting
 from keras_csc.files import check_new
 from keras_csc.files import new_folder
 
-LARGEST_SIDE = 64
+SIDES = (12, 64)  # of the squares that are seen, at least and at most
 LEAST, MOST = 4, 20_000  # pictures
 
 
@@ -85,5 +85,5 @@ def _opened(folder, side):
         for number in range(min(source.size, 100)):
             with Image.open(source.locate(number)) as image:
                 sides.append(min(image.size))
-        side = min(int(np.median(sides)), LARGEST_SIDE)
+        side = int(np.clip(np.median(sides), *SIDES))
     return open_folder(None, (side, side, 3), folder, 0.0, random_crop=False)

@@ -117,10 +117,8 @@ class ConvSparseCoding2D(keras.layers.Layer):
         check_integer(
             1, filters=filters, kernel_size=kernel_size, strides=strides
         )
-        check_number("[0, inf)", sparsity=sparsity)
         if zeros is not None:
             check_number("(0, 1)", zeros=zeros)
-            check_number("(0, inf)", sparsity=sparsity)
         check_bool(nonnegative=nonnegative)
         check_choice(("same", "valid"), padding=padding)
         check_choice(("unrolled", "implicit"), gradient=gradient)
@@ -181,6 +179,8 @@ class ConvSparseCoding2D(keras.layers.Layer):
 
     @sparsity.setter
     def sparsity(self, value):
+        interval = "[0, inf)" if self.zeros is None else "(0, inf)"
+        check_number(interval, sparsity=value)
         self._own_sparsity = value
         if self.zeros is not None and self.built:
             self.log_sparsity.assign(math.log(value))

@@ -141,6 +141,15 @@ def test_evidence_is_of_the_classifier_that_did_not_see_it(folder):
     np.testing.assert_allclose(shares.sum(), expected, rtol=1e-3)
 
 
+@pytest.mark.parametrize("side, seen", [(3, 12), (20, 20), (99, 64)])
+def test_squares_are_as_large_as_pictures_within_limits(tmp_path, side, seen):
+    for number in range(4):
+        path = tmp_path / "ab"[number % 2] / f"{number}.png"
+        path.parent.mkdir(exist_ok=True)
+        Image.new("RGB", (side, side + 9)).save(path)
+    assert sort._opened(tmp_path, None).image_shape == (seen, seen, 3)
+
+
 def test_pictures_without_folders_are_grouped(folder, tmp_path):
     pictures = tmp_path / "pictures"
     pictures.mkdir()

@@ -247,6 +247,8 @@ def test_a_budget_of_zeros_sets_the_threshold():
     before = layer.sparsity
     layer.update_sparsity(tf.zeros_like(codes))
     assert layer.sparsity == before
+    with pytest.raises(ValueError, match="`sparsity` must be"):
+        layer.sparsity = 0
 
 
 def codes(size=(4, 5), dtype="float32"):
