@@ -52,6 +52,7 @@ PUBLISHED_LAYERS = [
     "--dataset=cifar10",
     "--preset=cifar10",
     "--architecture=filters=16,32,64,feature_dim=64,sparsity=0.1",
+    "--architecture=kernel_size=4,strides=2,rectified=true,output=tanh",
     "--architecture=iterations=2,nonnegative=true,tight_frame=false",
     "--steps=1000",
     "--dtype_policy=float64",

@@ -200,8 +200,8 @@ class Decoder(nn.Module):
             codes = encoder.normalizations[number].undo(
                 signal, gain, moments[number]
             )
-            signal = encoder.coding[number].synthesis(codes)
-        return (of_image * signal).clamp(-1, 1)
+            signal = encoder.coding[number].synthesis(torch.relu(codes))
+        return torch.tanh(of_image * signal)
 
 
 class ConvEncoder(nn.Module):
