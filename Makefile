@@ -28,8 +28,7 @@ MODEL ?= csc_ctrl_cifar10
 
 demo: $(STAMP)
 	mkdir -p runs
-	$(BIN)/python training/report.py --preset=csc_ctrl_digits --images=100 \
-	  --output=runs/shipped.html
+	$(BIN)/python training/report.py --preset=csc_ctrl_digits --output=runs/shipped.html
 	@echo "This is a model that ships. Now one is trained:"
 	$(BIN)/python training/train.py --flagfile=digits.flags --metrics=samples,codes
 	$(BIN)/python training/report.py --workdir=runs/digits
