@@ -49,9 +49,9 @@ def kernel_distance(features, others):
     """Squared maximum mean discrepancy of a cubic kernel, unbiased.
 
     `MMD² = mean_{i≠j} k(x_i, x_j) + mean_{i≠j} k(y_i, y_j) - 2 mean_{i,j}
-    k(x_i, y_j)`, with `k(x, y) = (xᵀy / d + 1)³`. It takes all rows at once, not
-    means over random subsets. The expectation is the same, with less variance
-    and no seed.
+    k(x_i, y_j)`, with `k(x, y) = (xᵀy / d + 1)³`. It takes all rows at once,
+    not means over random subsets. The expectation is the same, with less
+    variance and no seed.
 
     It is unbiased for sets drawn independently, and so sometimes negative.
     Images and their own reconstructions are not independent: their `n` pairs
