@@ -282,7 +282,8 @@ def judged(table):
             "The rules ([studies/verdicts.py](../../studies/verdicts.py)) were "
             "fixed before the test figures were there; the thresholds of "
             "clothes after figures of validation images, by which the game's "
-            "settings were chosen. Where there are several seeds, means are "
+            "settings were chosen; the rule of fifteen pairs of rates when "
+            "nine of them had run. Where there are several seeds, means are "
             "judged.",
             "",
             *rules,

@@ -174,8 +174,8 @@ INTRODUCTION = """\
 
 The contenders of a set train for equal time on one core, with networks of the
 same widths. Each is timed first, and then makes as many steps as the minutes
-hold, in seconds of the core. Other work shared the processor, so that they hold
-fewer steps than on a quiet one, and not by the same share. *CSC-CTRL* draws
+hold, in seconds of the core. Other work on the processor makes these steps
+fewer, and not by the same share: read *seconds* beside them. *CSC-CTRL* draws
 features from the density of {density:,} training images ([Images that never
 were](generation.md)), one Gaussian of every class ([more are
 better](generation.md#how-many-gaussians-and-how-warm)) or, trained without
