@@ -11,6 +11,7 @@ measured is below --runs; of it studies/samples.json, docs/samples.md and its
 pictures are written, but for trials with --nopage.
 """
 
+import itertools
 import os
 import pathlib
 import time
@@ -137,27 +138,33 @@ def work(name, data_name, runs, values, opened):
 def publish(row, shown):
     """Puts a row into the table, and writes the page and the row's picture."""
     with locked(TABLE.with_suffix(".lock")):
-        rows = tables.put(TABLE, [row], ["key"], _order)
+        rows = tables.put(TABLE, [row], ["key", "minutes"], _order)
         paths = [
             shown.parents[1] / each["key"] / shown.name
             for each in rows
-            if each["data"] == row["data"] and not each["failed"]
+            if _section(each) == _section(row) and not each["failed"]
         ]
         if all(path.exists() for path in paths):
             grids = [image_grid(np.load(path), SHOWN) for path in paths]
-            save_jpeg(picture_of(row["data"]), np.concatenate(grids, axis=1))
+            save_jpeg(picture_of(*_section(row)), np.concatenate(grids, axis=1))
         with replacing(PAGE) as temporary:
             temporary.write_text(page(rows), encoding="utf-8")
 
 
-def picture_of(data_name):
-    """Path of the picture of samples of a set, contender by contender."""
-    return PICTURES / f"samples_{data_name}.jpg"
+def picture_of(data_name, minutes):
+    """Path of the picture of a section's samples, contender by contender."""
+    return PICTURES / f"samples_{data_name}_{minutes:g}.jpg"
+
+
+def _section(row):
+    """Which rows are compared: a set's, after so many minutes."""
+    return row["data"], row["minutes"]
 
 
 def _order(row):
     data_name, name = row["key"].split("-")
-    return plan.SETS.index(data_name), list(CONTENDERS).index(name)
+    place = list(CONTENDERS).index(name)
+    return plan.SETS.index(data_name), row["minutes"], place
 
 
 def save_jpeg(path, picture, most=PICTURE_BYTES):
@@ -215,7 +222,7 @@ def page(rows):
     """Text of docs/samples.md, which names the contenders that were not run.
 
     Args:
-        rows: list of the rows of the table.
+        rows: list of the rows of the table, which has sections together.
     """
     parts = [
         INTRODUCTION.format(
@@ -224,18 +231,17 @@ def page(rows):
             diffusion=diffusion.DDIM_STEPS,
         )
     ]
-    for data_name in plan.SETS:
-        own = [row for row in rows if row["data"] == data_name]
-        if own:
-            parts.append(section(verdicts.TITLES[data_name], own))
-            found = {row["name"] for row in own}
-            missing = [
-                contender.title
-                for contender in CONTENDERS.values()
-                if contender.title not in found
-            ]
-            if missing:
-                parts.append(f"Not run here: {'; '.join(missing)}.\n")
+    for _, group in itertools.groupby(rows, _section):
+        own = list(group)
+        parts.append(section(own))
+        found = {row["name"] for row in own}
+        missing = [
+            contender.title
+            for contender in CONTENDERS.values()
+            if contender.title not in found
+        ]
+        if missing:
+            parts.append(f"Not run here: {'; '.join(missing)}.\n")
     parts.append(
         f"{len(rows)} trainings, {results_page.origin(rows)}. Flags, versions "
         "and all figures are in [studies/samples.json](../studies/samples.json)"
@@ -245,29 +251,30 @@ def page(rows):
     return "\n".join(parts) + "\n"
 
 
-def section(title, rows):
-    """The part of the page about a data set."""
-    minutes = sorted({row["minutes"] for row in rows})
+def section(rows):
+    """The part of the page about a data set, after so many minutes."""
+    data_name, minutes = _section(rows[0])
+    title = f"{verdicts.TITLES[data_name]}, {minutes:g} minutes"
+    picture = picture_of(data_name, minutes)
     good = [row for row in rows if not row["failed"]]
     body = [_cells(row["name"], row) for row in rows]
     if good:
         images = "*images of the data set*", _of_images(good), FIGURES
         body.insert(0, _cells(*images))
     lines = [
-        f"## {title}, {' and '.join(f'{m:g}' for m in minutes)} minutes",
+        f"## {title}",
         "",
         tables.markdown(["", *(name for name, _ in FIGURES + WORK)], body),
     ]
-    if good and picture_of(good[0]["data"]).exists():
+    if good and picture.exists():
         names = [
             f"{row['name']}, "
             + ("a row a class" if row["conditional"] else "of any class")
             for row in good
         ]
-        picture = picture_of(good[0]["data"]).name
         lines += [
             "",
-            f"![{title}: samples](pictures/{picture})",
+            f"![{title}: samples](pictures/{picture.name})",
             "",
             f"*From the left: {'; '.join(names)}.*",
         ]
