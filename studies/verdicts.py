@@ -39,13 +39,18 @@ class Table:
         self.asked += found
         return found
 
-    def values(self, data, name, figure):
+    def values(self, data, name, figure, seeds=None):
         """A figure of a run's seeds; names joined by `/` look into dicts.
+
+        Args:
+            data, name: of the run.
+            figure: its name.
+            seeds: how many, from the first; by default all.
 
         Raises:
             KeyError: if the run is missing, or was not asked for the figure.
         """
-        rows = self.of(data, name)
+        rows = self.of(data, name)[:seeds]
         if not rows:
             raise KeyError(f"{name} on {data}")
         found = [look_up(row, figure) for row in rows]
@@ -63,7 +68,7 @@ class Table:
 
     def first(self, data, name, figure):
         """A figure of the first seed; NaN if the run failed."""
-        found = self.values(data, name, figure)[0]
+        found = self.values(data, name, figure, seeds=1)[0]
         return float("nan") if found is None else found
 
     def error(self, data, name, figure):

@@ -241,6 +241,26 @@ def test_published_game_is_judged_by_both_figures(same, nearest, verdict):
     assert verdicts.verdict(claim("digits"), table)[0] == verdicts.MISSING
 
 
+@pytest.mark.parametrize(
+    "gain, verdict", [(0.3, verdicts.SHOWN), (0.1, verdicts.NOT_SHOWN)]
+)
+def test_other_sets_are_judged_by_the_first_seed(gain, verdict):
+    """The only one that was asked for them."""
+
+    def seeds(psnr):
+        return [{"unseen": dict.fromkeys(plan.UNSEEN["cifar10"], psnr)}, {}]
+
+    figures = {plan.OURS: 20 + gain, plan.CONV: 20.0}
+    table = rows_of(
+        {
+            (data, name): seeds(psnr)
+            for data in plan.SETS
+            for name, psnr in figures.items()
+        }
+    )
+    assert verdicts.verdict(claim("other sets"), table)[0] == verdict
+
+
 def test_claims_of_runs_that_are_missing_are_not_judged():
     for each in verdicts.CLAIMS:
         assert verdicts.verdict(each, rows_of({}))[0] == verdicts.MISSING
