@@ -44,6 +44,7 @@ OF_STUDY = {
         "zeros",
         "seconds",
     ],
+    "batches": ["PSNR, dB", "retrieval", "same class", "nearest subspace"],
     "quality": list(FIGURES)[:-2],
     "ablation": [
         "PSNR, dB",

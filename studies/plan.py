@@ -376,6 +376,33 @@ def rates():
             yield run(player, *best, seed)
 
 
+BATCHES = (32, 64, 128, 256)
+
+
+def of_batches(player, size):
+    """Name of a run of `batches`."""
+    return f"{player}, batches of {size}"
+
+
+def batches():
+    """The published game of digits with smaller batches, for each network.
+
+    Each plays at the rates that were best with batches of 512.
+    """
+    for seed in SEEDS:
+        for size in BATCHES:
+            for player, (encoder, ratio) in BEST_RATES.items():
+                flags = (
+                    flag_file("digits_published"),
+                    f"--steps={RATES_STEPS}",
+                    *PLAYERS[player],
+                    f"--learning_rate={encoder:g},{ratio * encoder:g}",
+                    f"--batch_size={size}",
+                )
+                name = of_batches(player, size)
+                yield Run(name, "digits", "closed_loop", flags, seed)
+
+
 AS_IN_THE_FILE = "as in the flag file"
 CONV_AS_PUBLISHED = "convolutions, as published"
 
@@ -391,6 +418,13 @@ QUESTIONS = {
         "The published game at other rates",
         "At how many learning rates of encoder and decoder does the game of "
         f"digits end well, after {RATES_STEPS} steps?",
+    ),
+    "batches": (
+        batches,
+        "The published game with smaller batches",
+        "How few images may a batch of the game of digits have? All take "
+        f"{RATES_STEPS} steps, at the rates that were best with batches of "
+        "512.",
     ),
     "quality": (
         quality,
