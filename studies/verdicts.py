@@ -191,13 +191,16 @@ def _batches(table):
         ]
         for player in plan.PLAYERS
     }
-    well = [np.sum(np.array(m) >= ENDS_WELL) for m in means.values()]
-    text = ", ".join(
-        f"{player} at {count} of {len(plan.BATCHES)}, with "
-        + ", ".join(f"{mean:.3f}" for mean in means[player])
-        for player, count in zip(means, well)
+    well = [np.sum(np.array(each) >= ENDS_WELL) for each in means.values()]
+    text = "; ".join(
+        f"{player} {', '.join(f'{mean:.3f}' for mean in each)}"
+        for player, each in means.items()
     )
-    return well[0] > well[1], f"It ends well with {text}."
+    return well[0] > well[1], f"Of batches of {_sizes()}: {text}."
+
+
+def _sizes():
+    return f"{', '.join(map(str, plan.BATCHES[:-1]))} and {plan.BATCHES[-1]}"
 
 
 def _ahead(table, data, figure, one, other, seeds):
@@ -328,8 +331,7 @@ CLAIMS = [
         "smaller batches than with convolutions.",
         f"After {plan.RATES_STEPS} steps, at the rates that suit each best "
         "with batches of 512, the mean of three seeds of same class is at "
-        f"least {ENDS_WELL} at more of the batch sizes "
-        f"{', '.join(map(str, plan.BATCHES[:-1]))} and {plan.BATCHES[-1]}.",
+        f"least {ENDS_WELL} at more of the batch sizes {_sizes()}.",
         _batches,
     ),
     Claim(
