@@ -17,7 +17,8 @@ from studies.run import TABLE
 from studies.tables import markdown
 from studies.tables import rows_of
 
-PAGE = pathlib.Path(__file__).parents[1] / "docs" / "results" / "README.md"
+DOCS = pathlib.Path(__file__).parents[1] / "docs"
+PAGE = DOCS / "results" / "README.md"
 FIGURES = {
     "PSNR, dB": ("psnr", "{:.2f}"),
     "SSIM": ("ssim", "{:.3f}"),
@@ -206,6 +207,22 @@ def unseen_of(table):
     )
 
 
+def picture_of(study, data):
+    """Path of the picture of a study's regenerations on a set."""
+    return DOCS / "pictures" / f"regenerations_{study}_{data}.png"
+
+
+def pictures():
+    """The pictures that there are, with their studies."""
+    return "\n\n".join(
+        f"![Regenerations of {title}](../pictures/{path.name})\n\n*"
+        f"{plan.study(name).title}, {title}: what seed 0 makes of test images.*"
+        for name in plan.STUDIES
+        for data, title in verdicts.TITLES.items()
+        if (path := picture_of(name, data)).exists()
+    )
+
+
 def about(rows):
     """Where the figures come from."""
     planned = len(plan.runs())
@@ -298,6 +315,7 @@ def page(table):
         "# What the method does, measured",
         INTRODUCTION,
         warning(table.rows),
+        pictures(),
         judged(table),
         "## Reading the tables",
         LEGEND,

@@ -18,6 +18,7 @@ from studies import baselines
 from studies import measure
 from studies import page
 from studies import plan
+from studies import regenerations
 from studies import run as running
 from studies import tables
 from studies import verdicts
@@ -132,10 +133,11 @@ def test_contenders_have_the_same_time():
 
 
 @pytest.fixture(scope="module")
-def row(tmp_path_factory):
+def measured(tmp_path_factory):
+    """A run, the folder of all runs, and its row."""
     flags = (*FLAGS, "--game=class_features=4", "--steps=2")
     run = plan.Run("tiny", "digits", "closed_loop", flags, more=("noise",))
-    folder = tmp_path_factory.mktemp("runs") / run.key
+    runs = tmp_path_factory.mktemp("runs")
     patched = pytest.MonkeyPatch()
     patched.setattr("keras_csc_cli.results.STEPS", 2)
     patched.setattr(measure, "LIMIT", 60)
@@ -144,10 +146,25 @@ def row(tmp_path_factory):
     # Tracing takes longer than two steps.
     tf.config.run_functions_eagerly(True)
     try:
-        return measure.measure(run, folder, None)
+        return run, runs, measure.measure(run, runs / run.key, None)
     finally:
         tf.config.run_functions_eagerly(False)
         patched.undo()
+
+
+@pytest.fixture(scope="module")
+def row(measured):
+    return measured[2]
+
+
+def test_picture_has_a_row_of_images_and_a_row_a_run(measured):
+    run, runs, _ = measured
+    picture = regenerations.draw([run], runs, None)
+    height, width, _ = picture.shape
+    # Of 16×16 pixels, twice as large; ten classes.
+    assert 2 * 32 < height < 3 * 32 and 10 * 32 < width < 20 * 32
+    images, made = picture[: height // 2], picture[height // 2 :]
+    assert np.ptp(images) > 200 and not np.array_equal(images, made)
 
 
 def test_row_holds_what_the_page_shows(row):
