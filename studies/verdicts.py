@@ -5,6 +5,7 @@ soon as all of its runs are; a run that became non-finite fails every rule.
 """
 
 import functools
+import itertools
 import statistics
 import typing
 
@@ -184,19 +185,30 @@ def _best_rates(table):
 
 
 def _batches(table):
-    means = {
-        player: [
-            table.mean("digits", plan.of_batches(player, size), "same_class")
-            for size in plan.BATCHES
-        ]
-        for player in plan.PLAYERS
-    }
+    means = {player: [] for player in plan.PLAYERS}
+    for player, size in itertools.product(plan.PLAYERS, plan.BATCHES):
+        name = plan.of_batches(player, size, *best_of(table, player, size))
+        if len(table.of("digits", name)) < len(plan.SEEDS):
+            raise KeyError(f"other seeds of {name}")
+        means[player].append(table.mean("digits", name, "same_class"))
     well = [np.sum(np.array(each) >= ENDS_WELL) for each in means.values()]
     text = "; ".join(
         f"{player} {', '.join(f'{mean:.3f}' for mean in each)}"
         for player, each in means.items()
     )
     return well[0] > well[1], f"Of batches of {_sizes()}: {text}."
+
+
+def best_of(table, player, size):
+    """The pair of rates with which the first seed has the highest figure."""
+    return max(
+        plan.pairs_of(player, size),
+        key=lambda pair: np.nan_to_num(
+            table.first(
+                "digits", plan.of_batches(player, size, *pair), "same_class"
+            )
+        ),
+    )
 
 
 def _sizes():
@@ -329,9 +341,11 @@ CLAIMS = [
     Claim(
         "With sparse coding layers the published game of digits ends well with "
         "smaller batches than with convolutions.",
-        f"After {plan.RATES_STEPS} steps, at the rates that suit each best "
-        "with batches of 512, the mean of three seeds of same class is at "
-        f"least {ENDS_WELL} at more of the batch sizes {_sizes()}.",
+        f"After {plan.RATES_STEPS} steps the mean of three seeds of same class "
+        f"is at least {ENDS_WELL} at more of the batch sizes {_sizes()}, each "
+        "at the best of fifteen pairs of rates with the first seed. Sparse "
+        "coding with 256 images is not searched for: it plays at the best pair "
+        "with 512.",
         _batches,
     ),
     Claim(
