@@ -45,7 +45,6 @@ OF_STUDY = {
         "zeros",
         "seconds",
     ],
-    "batches": ["PSNR, dB", "retrieval", "same class", "nearest subspace"],
     "quality": list(FIGURES)[:-2],
     "ablation": [
         "PSNR, dB",
@@ -140,6 +139,43 @@ def rates_of(table):
     )
 
 
+def batches_of(table):
+    """The study of smaller batches: a row for every size."""
+    body = []
+    for size in plan.BATCHES:
+        body.append([f"{size}"])
+        for player in plan.PLAYERS:
+            try:
+                best = verdicts.best_of(table, player, size)
+            except KeyError:
+                body[-1] += [""] * 3
+                continue
+            pairs = plan.pairs_of(player, size)
+            names = [plan.of_batches(player, size, *pair) for pair in pairs]
+            found = [table.first("digits", n, "same_class") for n in names]
+            well = sum(value >= verdicts.ENDS_WELL for value in found)
+            rows = table.of("digits", plan.of_batches(player, size, *best))
+            body[-1] += [
+                f"{well} of {len(pairs)}",
+                f"{best[0]:g}, {best[0] * best[1]:g}",
+                cell(rows, "same class"),
+            ]
+    columns = [
+        f"{player}: {what}"
+        for player in plan.PLAYERS
+        for what in ("pairs that end well", "best pair", "same class")
+    ]
+    return (
+        "With the first seed, and at the best pair of rates of encoder and "
+        "decoder with three.\n\n"
+        + markdown(["images in a batch", *columns], body)
+    )
+
+
+# Studies whose tables are not of rows.
+TABLES = {"rates": rates_of, "batches": batches_of}
+
+
 def study_of(name, table):
     """The part of the page about a study."""
     study = plan.study(name)
@@ -147,8 +183,8 @@ def study_of(name, table):
     for run in study.runs:
         by_data.setdefault(run.data, {})[run.name] = None
     tables = (
-        [rates_of(table)]
-        if name == "rates"
+        [TABLES[name](table)]
+        if name in TABLES
         else [
             table_of(verdicts.TITLES[data], OF_STUDY[name], names, table, data)
             for data, names in by_data.items()
@@ -216,7 +252,8 @@ def pictures():
     """The pictures that there are, with their studies."""
     return "\n\n".join(
         f"![Regenerations of {title}](../pictures/{path.name})\n\n*"
-        f"{plan.study(name).title}, {title}: what seed 0 makes of test images.*"
+        f"{plan.study(name).title}, {title}: regenerations of test images, "
+        "with one seed.*"
         for name in plan.STUDIES
         for data, title in verdicts.TITLES.items()
         if (path := picture_of(name, data)).exists()

@@ -1,9 +1,10 @@
-"""Draws what the first seeds of a study make of test images.
+"""Draws what the runs of a study make of test images, with one seed.
 
-    python -m studies.regenerations --study=batches --data=digits
+    python -m studies.regenerations --study=batches --data=digits --seed=1
         --data_dir=DATA
 
-Takes the models that `studies/run.py` trained below --runs. Writes
+Of smaller batches only the best pairs of rates have a seed 1. Takes the models
+that `studies/run.py` trained below --runs. Writes
 docs/pictures/regenerations_STUDY_DATA.png, with a test image of every class in
 the first row, and a row for each run. `studies/page.py` shows it.
 """
@@ -48,7 +49,7 @@ def main():
     runs = [
         run
         for run in plan.study(values.study).runs
-        if (run.data, run.seed) == (values.data, 0)
+        if (run.data, run.seed) == (values.data, values.seed)
     ]
     picture = draw(runs, pathlib.Path(values.runs), values.data_dir)
     save_png(picture_of(values.study, values.data), picture)
@@ -57,6 +58,7 @@ def main():
 if __name__ == "__main__":
     flags.DEFINE_string("study", "batches", "Name of a study.")
     flags.DEFINE_string("data", "digits", "Data set of its runs.")
+    flags.DEFINE_integer("seed", 0, "Seed of its runs.")
     flags.DEFINE_string("runs", "runs/studies", "Folder of the runs.")
     flags.DEFINE_string("data_dir", None, "Folder of TFDS's data sets.")
     command_line.run(main, user_errors=(data.DataError, OSError))
