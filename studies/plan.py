@@ -380,7 +380,14 @@ def rates():
 BATCHES = (64, 128, 256)
 # The pair of rates with which the first seed has most regenerations of the
 # image's class, by player and batch.
-BEST_OF_BATCHES = {("sparse coding", 256): BEST_RATES["sparse coding"]}
+BEST_OF_BATCHES = {
+    ("sparse coding", 64): (2.5e-4, 16),
+    ("sparse coding", 128): (2e-3, 4),
+    ("sparse coding", 256): (2e-3, 4),
+    ("convolutions", 64): (1e-3, 16),
+    ("convolutions", 128): (1e-3, 16),
+    ("convolutions", 256): (1e-3, 16),
+}
 
 
 def of_batches(player, size, encoder, ratio):
