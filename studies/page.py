@@ -338,7 +338,8 @@ def judged(table):
             "fixed before the test figures were there; the thresholds of "
             "clothes after figures of validation images, by which the game's "
             "settings were chosen; the rule of fifteen pairs of rates when "
-            "nine of them had run. Where there are several seeds, means are "
+            "nine of them had run; the search for rates with smaller batches "
+            "when one pair had run. Where there are several seeds, means are "
             "judged.",
             "",
             *rules,
