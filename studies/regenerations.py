@@ -51,6 +51,11 @@ def main():
         for run in plan.study(values.study).runs
         if (run.data, run.seed) == (values.data, values.seed)
     ]
+    if not runs:
+        raise command_line.UsageError(
+            f"the study {values.study} has no runs of --data={values.data} "
+            f"with --seed={values.seed}."
+        )
     picture = draw(runs, pathlib.Path(values.runs), values.data_dir)
     save_png(picture_of(values.study, values.data), picture)
 

@@ -196,7 +196,9 @@ def _batches(table):
         f"{player} {', '.join(f'{mean:.3f}' for mean in each)}"
         for player, each in means.items()
     )
-    return well[0] > well[1], f"Of batches of {_sizes()}: {text}."
+    return well[0] > well[1], (
+        f"Same class with batches of {_sizes()}: {text}."
+    )
 
 
 def best_of(table, player, size):
