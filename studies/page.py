@@ -19,6 +19,7 @@ from studies.tables import rows_of
 
 DOCS = pathlib.Path(__file__).parents[1] / "docs"
 PAGE = DOCS / "results" / "README.md"
+PICTURE = DOCS / "pictures" / "regenerations_batches_digits.png"
 FIGURES = {
     "PSNR, dB": ("psnr", "{:.2f}"),
     "SSIM": ("ssim", "{:.3f}"),
@@ -68,6 +69,11 @@ number of its steps comes from the measured rate of its network
 The layers of convolutions are as wide as signed codes and their negatives. The
 published games take 200 to 800 steps here, and 45,000 in the code of their
 authors: the figures say nothing of them at that length."""
+FIRST_PICTURE = f"""\
+![Regenerations of digits](../pictures/{PICTURE.name})
+
+*The published game with smaller batches: regenerations of test digits, with
+seed 1.*"""
 LEGEND = """\
 *Retrieval*: the share of regenerations whose nearest neighbour among the
 features of all test images is their own image. *Same class*: the share of
@@ -243,23 +249,6 @@ def unseen_of(table):
     )
 
 
-def picture_of(study, data):
-    """Path of the picture of a study's regenerations on a set."""
-    return DOCS / "pictures" / f"regenerations_{study}_{data}.png"
-
-
-def pictures():
-    """The pictures that there are, with their studies."""
-    return "\n\n".join(
-        f"![Regenerations of {title}](../pictures/{path.name})\n\n*"
-        f"{plan.study(name).title}, {title}: regenerations of test images, "
-        "with one seed.*"
-        for name in plan.STUDIES
-        for data, title in verdicts.TITLES.items()
-        if (path := picture_of(name, data)).exists()
-    )
-
-
 def about(rows):
     """Where the figures come from."""
     planned = len(plan.runs())
@@ -353,7 +342,7 @@ def page(table):
         "# What the method does, measured",
         INTRODUCTION,
         warning(table.rows),
-        pictures(),
+        FIRST_PICTURE,
         judged(table),
         "## Reading the tables",
         LEGEND,

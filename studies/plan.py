@@ -352,29 +352,30 @@ def at_rates(player, encoder, ratio):
     return f"{player}, {encoder:g},{ratio * encoder:g}"
 
 
+def of_digits(player, encoder, ratio, seed=0):
+    """A run of the published game of digits at a pair of rates."""
+    flags = (
+        flag_file("digits_published"),
+        f"--steps={RATES_STEPS}",
+        *PLAYERS[player],
+        f"--learning_rate={encoder:g},{ratio * encoder:g}",
+    )
+    name = at_rates(player, encoder, ratio)
+    return Run(name, "digits", "closed_loop", flags, seed)
+
+
 def rates():
     """The published game of digits at pairs of rates, for each network.
 
     Four further seeds play at the best pair of each network.
     """
-
-    def run(player, encoder, ratio, seed=0):
-        flags = (
-            flag_file("digits_published"),
-            f"--steps={RATES_STEPS}",
-            *PLAYERS[player],
-            f"--learning_rate={encoder:g},{ratio * encoder:g}",
-        )
-        name = at_rates(player, encoder, ratio)
-        return Run(name, "digits", "closed_loop", flags, seed)
-
     for player in PLAYERS:
         for encoder in ENCODER_RATES:
             for ratio in DECODER_RATIOS:
-                yield run(player, encoder, ratio)
+                yield of_digits(player, encoder, ratio)
     for player, best in BEST_RATES.items():
         for seed in RATES_SEEDS:
-            yield run(player, *best, seed)
+            yield of_digits(player, *best, seed)
 
 
 BATCHES = (64, 128, 256)
@@ -411,24 +412,18 @@ def batches():
     The first seed searches for rates; two others play at the best pair.
     """
 
-    def run(player, size, encoder, ratio, seed=0):
-        flags = (
-            flag_file("digits_published"),
-            f"--steps={RATES_STEPS}",
-            *PLAYERS[player],
-            f"--learning_rate={encoder:g},{ratio * encoder:g}",
-            f"--batch_size={size}",
-        )
-        name = of_batches(player, size, encoder, ratio)
-        return Run(name, "digits", "closed_loop", flags, seed)
+    def run(player, size, pair, seed=0):
+        made = of_digits(player, *pair, seed)
+        flags = (*made.flags, f"--batch_size={size}")
+        return made._replace(name=of_batches(player, size, *pair), flags=flags)
 
     for size in BATCHES[::-1]:
         for player in list(PLAYERS)[::-1]:
             for pair in pairs_of(player, size):
-                yield run(player, size, *pair)
+                yield run(player, size, pair)
     for (player, size), pair in BEST_OF_BATCHES.items():
         for seed in SEEDS[1:]:
-            yield run(player, size, *pair, seed)
+            yield run(player, size, pair, seed)
 
 
 AS_IN_THE_FILE = "as in the flag file"

@@ -1,12 +1,10 @@
-"""Draws what the runs of a study make of test images, with one seed.
+"""Draws what the study of smaller batches makes of test digits.
 
-    python -m studies.regenerations --study=batches --data=digits --seed=1
-        --data_dir=DATA
+    python -m studies.regenerations
 
-Of smaller batches only the best pairs of rates have a seed 1. Takes the models
-that `studies/run.py` trained below --runs. Writes
-docs/pictures/regenerations_STUDY_DATA.png, with a test image of every class in
-the first row, and a row for each run. `studies/page.py` shows it.
+Takes the models that `studies/run.py --studies=batches` trained below --runs.
+Writes docs/pictures/regenerations_batches_digits.png: a test image of every
+class, and below them a row for each network and size, at its best rates.
 """
 
 import pathlib
@@ -23,14 +21,16 @@ from keras_csc.visualization import comparison_grid
 from keras_csc.visualization import save_png
 from studies import measure
 from studies import plan
-from studies.page import picture_of
+from studies.page import PICTURE
+
+SEED = 1  # which only the best pairs of rates have
 
 
-def draw(runs, folder, data_dir):
-    """The picture of runs on one data set, an array of pixels."""
+def draw(runs, folder):
+    """The picture of runs on digits, an array of pixels."""
     rows = {}
     for run in runs:
-        options = measure.options_of(run, folder / run.key, data_dir)
+        options = measure.options_of(run, folder / run.key, None)
         splits = Splits(options)
         if not rows:
             images, labels = data.load_arrays(splits["test"], 200)
@@ -44,26 +44,10 @@ def draw(runs, folder, data_dir):
 
 
 def main():
-    values = flags.FLAGS
-    plan.check_some("study", [values.study], plan.STUDIES)
-    runs = [
-        run
-        for run in plan.study(values.study).runs
-        if (run.data, run.seed) == (values.data, values.seed)
-    ]
-    if not runs:
-        raise command_line.UsageError(
-            f"the study {values.study} has no runs of --data={values.data} "
-            f"with --seed={values.seed}."
-        )
-    picture = draw(runs, pathlib.Path(values.runs), values.data_dir)
-    save_png(picture_of(values.study, values.data), picture)
+    runs = [run for run in plan.batches() if run.seed == SEED]
+    save_png(PICTURE, draw(runs, pathlib.Path(flags.FLAGS.runs)))
 
 
 if __name__ == "__main__":
-    flags.DEFINE_string("study", "batches", "Name of a study.")
-    flags.DEFINE_string("data", "digits", "Data set of its runs.")
-    flags.DEFINE_integer("seed", 0, "Seed of its runs.")
     flags.DEFINE_string("runs", "runs/studies", "Folder of the runs.")
-    flags.DEFINE_string("data_dir", None, "Folder of TFDS's data sets.")
     command_line.run(main, user_errors=(data.DataError, OSError))

@@ -159,7 +159,7 @@ def row(measured):
 
 def test_picture_has_a_row_of_images_and_a_row_a_run(measured):
     run, runs, _ = measured
-    picture = regenerations.draw([run], runs, None)
+    picture = regenerations.draw([run], runs)
     height, width, _ = picture.shape
     # Of 16×16 pixels, twice as large; ten classes.
     assert 2 * 32 < height < 3 * 32 and 10 * 32 < width < 20 * 32
