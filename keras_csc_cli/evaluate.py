@@ -25,7 +25,7 @@ def evaluate(path, replaced, *, checkpoint=False, split="test", **how):
         path: the folder.
         replaced: dict of options of the run to replace, such as `data_dir`.
         checkpoint, split: as the flags.
-        **how: `metrics`, `classifier`, `inception_weights`, as the flags.
+        **how: `metrics`, `classifier`, `dinov2`, as the flags.
 
     Returns:
         Dict of the figures, and under `"file"` where they were written.

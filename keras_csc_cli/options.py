@@ -9,7 +9,6 @@ import pathlib
 from keras_csc_cli import checked_flags as kinds
 from keras_csc_cli import picture_options
 from keras_csc_cli.command_line import UsageError
-from keras_csc_cli.command_line import check_needed
 from keras_csc_cli.train_options import TRAIN
 from keras_csc_cli.train_options import check_extra
 from keras_csc_cli.train_options import check_images
@@ -20,7 +19,7 @@ from absl import flags
 
 Enum, Integer = flags.EnumParser, flags.IntegerParser
 
-METRICS = "images", "codes", "classes", "classifier", "samples", "inception"
+METRICS = "images", "codes", "classes", "classifier", "samples", "dinov2"
 # The flag of the folder that each format of an export is written to.
 FOLDERS = {
     "saved_model": "saved_models",
@@ -51,8 +50,8 @@ OPEN = {
 
 
 def _check_evaluate(options):
-    if "inception" in (options.metrics or ()):
-        check_needed(options, ["inception_weights"])
+    if "dinov2" in (options.metrics or ()):
+        check_extra("dinov2", "--metrics=dinov2")
     if options.preset is None:
         check_run(options.workdir)
     elif options.checkpoint:
@@ -139,9 +138,10 @@ Metrics:
         which is trained on the data set the first time, puts in the image's
         class. classifier: Fréchet and kernel distance, precision and recall
         from its features. samples: the same of images that are made at random.
-        inception: as classifier, with Keras's InceptionV3.
-    inception_weights: File of weights of Keras's InceptionV3 with its last
-        layer, or imagenet: Keras's own, which Keras downloads the first time.
+        dinov2: as classifier, from the features of a DINOv2 network; with
+        samples, for the samples too.
+    dinov2: This network: a name of KerasHub, which downloads it the first time,
+        or the folder of a preset.
     classifier: File of the classifier, .keras, to share it among runs; trained
         and written if it is not there.
 """,
@@ -149,7 +149,7 @@ Metrics:
         checkpoint=False,
         evaluation_limit=(None, Integer(1, 1_000_000)),
         metrics=(None, kinds.Choices(METRICS)),
-        inception_weights=(None, kinds.Path()),
+        dinov2=("dinov2_large", kinds.Text()),
         classifier=(None, kinds.Path(".keras")),
     ),
     _check_evaluate,

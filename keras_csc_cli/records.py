@@ -25,10 +25,7 @@ MOST_NAMES = 1000  # classes whose names are recorded
 CODE = (":(glob)**/*.py", ":(glob)**/*.flags")
 
 # What cards do not say: commands, and options that are folders and files.
-PRIVATE = (
-    *("command", "workdir", "data_dir", "classifier", "inception_weights"),
-    "file",
-)
+PRIVATE = "command", "workdir", "data_dir", "classifier", "file"
 # Sections of a card: their file, and what it must have.
 SECTIONS = {
     "training": ("run.json", {"sessions": list}),

@@ -47,22 +47,12 @@ def finish(options, workdir, splits, model, keep):
 # === Networks that judge ===
 
 
-def _networks(names, splits, path, weights):
+def _networks(names, splits, path, dinov2):
     """What metrics need, as arguments of `evaluation.evaluate`.
 
     Samples of data without classes have no judge.
     """
     networks, judge = [], None
-    if "inception" in names:
-        if weights == "imagenet":
-            try:
-                weights = evaluation.inception_weights()
-            except Exception as error:  # what get_file raises
-                raise UsageError(
-                    f"Keras could not download its InceptionV3: {error}. Give "
-                    "the file with --inception_weights=PATH."
-                ) from error
-        networks.append(evaluation.inception_extractor(weights))
     judged = {"classes"}
     if (splits.num_classes or 0) > 1:
         judged.add("samples")
@@ -70,6 +60,8 @@ def _networks(names, splits, path, weights):
         judge = classifier(splits, path)
     if "classifier" in names:
         networks.append(judge)
+    if "dinov2" in names:
+        networks.append(evaluation.dinov2_extractor(dinov2))
     return {
         "networks": networks,
         "judge": judge if judged & set(names) else None,
@@ -141,7 +133,7 @@ def evaluate(
     metrics=None,
     *,
     classifier=None,
-    inception_weights=None,
+    dinov2=None,
     split="test",
     name="",
     keep=False,
@@ -156,7 +148,7 @@ def evaluate(
         model: `ClosedLoopAutoencoder` with the weights to evaluate.
         options, workdir, splits: of the run, or of a preset without one.
         metrics: as the flag; `None` for the metrics of the options.
-        classifier, inception_weights, split: as the flags.
+        classifier, dinov2, split: as the flags.
         name: str, what tells this evaluation from the run's own.
         keep: bool, whether a file of more images or metrics of the same model
             stays. The name then says what this evaluation lacks.
@@ -171,7 +163,7 @@ def evaluate(
     building.check_metrics(names, splits, model)
     path = classifier or workdir.classifier(splits)
     limit = getattr(options, "evaluation_limit", building.MOST_IMAGES)
-    networks = _networks(names, splits, path, inception_weights)
+    networks = _networks(names, splits, path, dinov2)
     images, labels = splits.arrays(split, limit)
     train = splits.arrays("train", limit)
     class_features = options.game.get("class_features", 0)
@@ -248,6 +240,10 @@ def lines(result):
         found.append(f"{each['network']['name']}: {_numbers(each)}")
     if "samples" in result:
         found.append(f"samples: {_numbers(result['samples'])}")
+        for each in result["samples"]["distributions"]:
+            found.append(
+                f"samples, {each['network']['name']}: {_numbers(each)}"
+            )
     found.append(
         f"{result['images']} of the {result['images_of_split']} images of the "
         f"split {result['split']} of {result['dataset']}. Written to "

@@ -60,6 +60,7 @@ EXTRAS = {
     "hf": ("huggingface_hub", "hub"),
     "kaggle": ("kagglehub", "hub"),
     "explorer": ("gradio", "explore"),
+    "dinov2": ("keras_hub", "dinov2"),
     "litert": ("ai_edge_litert", "runtimes"),
     "onnx": ("tf2onnx", "runtimes"),
     "openvino": ("openvino", "runtimes"),

@@ -252,7 +252,7 @@ def flag_names():
 @pytest.mark.parametrize("path", PAGES, ids=names)
 def test_flags_and_flag_files_exist(path):
     text = path.read_text()
-    mentioned = set(re.findall(r"(?<![\w-])--([a-z_]+)", text))
+    mentioned = set(re.findall(r"(?<![\w-])--([a-z_0-9]+)", text))
     assert mentioned - THEIRS <= flag_names()
     for name in set(re.findall(r"--flagfile=`?([\w./]+\.flags)", text)):
         assert (command_line.FLAG_FILES / pathlib.Path(name).name).is_file()

@@ -108,6 +108,7 @@ def evaluate(
             train_images,
             judge,
             own_classes,
+            [network for network in networks if network is not judge],
         )
         figures["samples"] = found.figures
         between()
@@ -115,7 +116,14 @@ def evaluate(
 
 
 def sampling_figures(
-    model, images, labels, reconstructions, train_images, judge, own_classes
+    model,
+    images,
+    labels,
+    reconstructions,
+    train_images,
+    judge,
+    own_classes,
+    networks=(),
 ):
     """`sample_figures` of as many samples as there are images.
 
@@ -131,13 +139,16 @@ def sampling_figures(
         labels,
         train_images,
         judge,
+        networks,
         reconstructions=reconstructions,
     )
     about = {"seed": 0, "density": model.density.get_config()}
     return found._replace(figures={**about, **found.figures})
 
 
-def sample_figures(made, images, labels, train_images, judge=None, **others):
+def sample_figures(
+    made, images, labels, train_images, judge=None, networks=(), **others
+):
     """Measures images that any model made at random.
 
     Args:
@@ -146,6 +157,7 @@ def sample_figures(made, images, labels, train_images, judge=None, **others):
         labels: ints `(n,)`, classes that `made` are to be of; -1 for any.
         train_images: uint8 array `(m, height, width, channels)`.
         judge: `FeatureExtractor` of a classifier, or `None`.
+        networks: list of other `FeatureExtractor`.
         **others: float arrays of images. `nearest` also has their distances to
             the nearest training image, by their names.
 
@@ -153,28 +165,33 @@ def sample_figures(made, images, labels, train_images, judge=None, **others):
         `Samples`. Its figures are `class_figures`, with the classes that were
         asked for, and the following. `nearest` has the mean distances of
         samples, images and others to the nearest training image, by
-        `metrics.nearest_images`. `distribution` is `compare`, or `None` without
-        a judge. If there are enough training images, its `of_training_images`
-        is `compare` with training images in the place of samples.
+        `metrics.nearest_images`. `distribution` is `compare` of the judge, or
+        `None` without one, and `distributions` of the other networks. If there
+        are enough training images, `of_training_images` in them is `compare`
+        with training images in the place of samples.
     """
     train = from_pixels(train_images)
     distances, nearest = metrics.nearest_images(made, train)
+    sets = images, made, train_images
     figures = {
         "images": len(made),
         **class_figures(judge, images, made, labels),
         "nearest": {"samples": float(np.mean(distances))},
-        "distribution": None,
+        "distribution": judge and _distribution(judge, *sets),
+        "distributions": [_distribution(each, *sets) for each in networks],
     }
     for name, each in {"images": from_pixels(images), **others}.items():
         distances, _ = metrics.nearest_images(each, train)
         figures["nearest"][name] = float(np.mean(distances))
-    if judge is not None:
-        found = figures["distribution"] = compare(judge, images, made)
-        if len(train_images) >= len(images):
-            found["of_training_images"] = compare(
-                judge, images, train_images[: len(images)]
-            )
     return Samples(figures, made, train_images[nearest])
+
+
+def _distribution(network, images, made, train_images):
+    found = compare(network, images, made)
+    if len(train_images) >= len(images):
+        of_training = compare(network, images, train_images[: len(images)])
+        found["of_training_images"] = of_training
+    return found
 
 
 def compare(extractor, images, reconstructions):

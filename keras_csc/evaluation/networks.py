@@ -1,5 +1,6 @@
 """The networks whose features measure images, and the names they give."""
 
+import hashlib
 import os
 
 import keras
@@ -129,14 +130,10 @@ def fit_classifier(classifier, batches, steps):
     classifier.fit(batches, steps_per_epoch=steps, shuffle=False, verbose=0)
 
 
-INCEPTION_SIZE = 299
-# The file that `keras.applications.InceptionV3(weights="imagenet")` loads.
-INCEPTION_FILE = "inception_v3_weights_tf_dim_ordering_tf_kernels.h5"
-INCEPTION_URL = (
-    "https://storage.googleapis.com/tensorflow/keras-applications/"
-    f"inception_v3/{INCEPTION_FILE}"
-)
-INCEPTION_MD5 = "9a0d58056eeedaa3f26cb7ebd46da564"
+# What DINOv2 is given: pixels a side, and mean and standard deviation of RGB.
+DINOV2_SIDE = 224
+DINOV2_MEAN = 0.485, 0.456, 0.406
+DINOV2_DEVIATION = 0.229, 0.224, 0.225
 
 
 class FeatureExtractor:
@@ -144,7 +141,8 @@ class FeatureExtractor:
 
     Args:
         describe: function from a tensor of images `(batch, height, width,
-            channels)` in [-1, 1] to `(features, probabilities)`.
+            channels)` in [-1, 1] to `(features, probabilities)`, or to
+            `(features,)`.
         name: str, to be named with every figure.
         about: dict of what identifies the network and its input.
 
@@ -157,7 +155,7 @@ class FeatureExtractor:
 
     Returns:
         `(features, probabilities)`, float32 arrays of shapes `(n, d)` and
-        `(n, classes)`.
+        `(n, classes)`; without probabilities `(features,)`.
     """
 
     def __init__(self, describe, name, about):
@@ -207,79 +205,71 @@ def classifier_extractor(path):
     )
 
 
-def inception_weights():
-    """Path of Keras's own file of ImageNet weights, in `~/.keras/models/`.
+def dinov2_extractor(preset="dinov2_large"):
+    """The extractor of a DINOv2 network of KerasHub.
 
-    The file is downloaded if it is not there.
-    """
-    return keras.utils.get_file(
-        INCEPTION_FILE,
-        INCEPTION_URL,
-        cache_subdir="models",
-        file_hash=INCEPTION_MD5,
-    )
+    The features are the class token after the last normalisation: 1,024 numbers
+    with `dinov2_large`. There are no probabilities. Stein et al. compare
+    generators by these features of 50,000 images. Images are prepared as in
+    their code, [dgm-eval](https://github.com/layer6ai-labs/dgm-eval). They are
+    rounded to 8 bits and brought to 224x224 as Pillow does: by antialiased
+    bicubic interpolation, rounded after each direction. Then ImageNet's mean
+    and standard deviation normalise them. Grey images get three equal channels.
 
-
-def inception_extractor(path):
-    """The extractor of Keras's InceptionV3 with weights from a file.
-
-    Its features are the 2048 means before the last layer. Its probabilities are
-    of the 1000 ImageNet classes. Images are brought to 299x299 by bilinear
-    interpolation with half-pixel centres, antialiased where it shrinks them.
-    They stay float32, without rounding to 8 bits. Grey images are repeated to
-    three channels. The network sees [-1, 1], as in its training.
-
-    **Figures from it are not FID or KID**, which the weights of another network
-    define (TF-FID, of 2015). Only the file that Keras publishes is named after
-    ImageNet. Figures from other weights are named with the file's hash.
+    The features were never compared with dgm-eval's, because the published
+    weights were not at hand.
 
     Args:
-        path: file of weights of `keras.applications.InceptionV3`, with its
-            last layer; `inception_weights()` is Keras's.
+        preset: name of a network that KerasHub downloads the first time, or a
+            preset's folder or URI. Defaults to `"dinov2_large"`.
 
     Returns:
-        `FeatureExtractor`.
+        `FeatureExtractor`. Weights that KerasHub does not publish are named
+        with their SHA-256.
 
     Raises:
-        ValueError: if the weights are not of this network.
+        ImportError: without the package `keras_hub`.
+        ValueError: if the network can not be loaded.
 
     References:
-        - [Szegedy et al., 2016](https://arxiv.org/abs/1512.00567)
-        - [Parmar et al., 2022](https://arxiv.org/abs/2104.11222), on what
-          resizing and rounding do to such figures
+        - [Oquab et al., 2023](https://arxiv.org/abs/2304.07193)
+        - [Stein et al., 2023](https://arxiv.org/abs/2306.04675)
     """
+    from keras_hub.models import DINOV2Backbone
+
+    shape = (DINOV2_SIDE, DINOV2_SIDE, 3)
     try:
-        network = keras.applications.InceptionV3(weights=str(path))
+        network = DINOV2Backbone.from_preset(
+            preset, image_shape=shape, dtype="float32"
+        )
     except (OSError, KeyError, TypeError, ValueError) as error:
+        reason = str(error).partition(". ")[0]
         raise ValueError(
-            f"{path} is not a file of weights of Keras's InceptionV3 with its "
-            f"last layer: {str(error).splitlines()[0]}"
+            f"KerasHub could not load the DINOv2 network {preset!r}. Give a "
+            "name such as dinov2_large, or the folder of a preset. The error "
+            f"was: {reason}."
         ) from error
-    network = keras.Model(
-        network.input, [network.get_layer("avg_pool").output, network.output]
-    )
-
-    sha256 = digest(path)
-    published = digest(path, "md5") == INCEPTION_MD5
-    name = "Keras InceptionV3, "
-    name += "ImageNet" if published else f"weights {sha256[:12]}"
+    weights = hashlib.sha256()
+    for each in network.get_weights():
+        weights.update(each.tobytes())
+    hashed = weights.hexdigest()
+    name = f"KerasHub {os.path.basename(preset.rstrip('/'))}"
+    if preset not in DINOV2Backbone.presets:
+        name += f", weights {hashed[:12]}"
     return FeatureExtractor(
-        lambda images: network(inception_input(images), training=False),
+        lambda images: (network({"images": dinov2_input(images)})[:, 0],),
         name,
-        {
-            "file": os.path.basename(path),
-            "sha256": sha256,
-            "input": "[-1, 1]",
-            "resize": "bilinear to 299x299, half-pixel centres, antialiased",
-        },
+        {"sha256": hashed, "resize": "bicubic to 224x224"},
     )
 
 
-def inception_input(images):
-    """What InceptionV3 is given of images; see `inception_extractor`."""
-    images = tf.image.resize(
-        images, (INCEPTION_SIZE, INCEPTION_SIZE), antialias=True
-    )
-    if images.shape[-1] == 1:
-        images = tf.image.grayscale_to_rgb(images)
-    return images
+def dinov2_input(images):
+    """What DINOv2 is given of images; see `dinov2_extractor`.
+
+    The mean has three channels, and so has what is made of grey images.
+    """
+    images = tf.round((images + 1.0) * 127.5)
+    for size in (tf.shape(images)[1], DINOV2_SIDE), (DINOV2_SIDE, DINOV2_SIDE):
+        images = tf.image.resize(images, size, "bicubic", antialias=True)
+        images = tf.round(tf.clip_by_value(images, 0.0, 255.0))
+    return (images / 255.0 - DINOV2_MEAN) / DINOV2_DEVIATION

@@ -71,8 +71,8 @@ def test_values_are_refused_with_the_name_of_their_flag(
 WITHOUT_TENSORFLOW = """
 import shlex, sys
 from keras_csc_cli import console
-without = ("gradio", "huggingface_hub", "keras", "tensorflow", "tf2onnx")
-sys.modules |= dict.fromkeys(without)
+names = "gradio huggingface_hub keras keras_hub tensorflow tf2onnx"
+sys.modules |= dict.fromkeys(names.split())
 for line in sys.stdin:
     sys.argv[:] = ["keras-csc", *shlex.split(line)]
     from absl import flags
@@ -100,8 +100,7 @@ MISSING = {
     "export --preset=csc_ctrl_digits --formats=preset,onnx": "--formats=onnx "
     "needs the package tf2onnx: pip install '.[runtimes]'",
     "report --preset=a --workdir=b": "there are two models",
-    "evaluate --workdir=a --metrics=inception": "--inception_weights is "
-    "missing",
+    "evaluate --workdir=a --metrics=dinov2": "pip install '.[dinov2]'",
     "evaluate": "--workdir is missing",
     "restore --task=enlarge --image=no --output=o": "--image=no does not exist",
     "paint": "there is no command 'paint'",

@@ -20,6 +20,7 @@ from sklearn.preprocessing import normalize
 from keras_csc import data
 from keras_csc import evaluation
 from keras_csc import metrics
+from keras_csc.evaluation import passes
 from keras_csc.evaluation.evaluating import Evaluation
 from keras_csc.evaluation.quality import reconstruction_figures
 from keras_csc.generation import FeatureDensity
@@ -68,15 +69,27 @@ def default_figures(run):
     return figures, json.loads((run / "evaluation.json").read_text())
 
 
+def pixels(images):
+    """Features of images without a network."""
+    features = tf.reduce_mean(images, axis=-1)
+    return (tf.reshape(features[:, ::4, ::4], (-1, 16)),)
+
+
+def network_of_pixels(preset):
+    return evaluation.FeatureExtractor(pixels, f"pixels of {preset}", {})
+
+
 @pytest.fixture(scope="module")
 def measured(run, tmp_path_factory):
-    """A run's folder and figures of all that needs no other weights."""
+    """A run's folder and figures of everything; in DINOv2's place of pixels."""
     folder = shutil.copytree(run, tmp_path_factory.mktemp("run") / "measured")
     # Traced: of many operations, for many samples.
     tf.config.run_functions_eagerly(False)
-    names = ["codes", "classes", "classifier", "samples"]
+    names = ["codes", "classes", "classifier", "samples", "dinov2"]
     part = {"game": {"class_features": 6}}
-    figures = evaluate.evaluate(folder, part, metrics=names)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(evaluation, "dinov2_extractor", network_of_pixels)
+        figures = evaluate.evaluate(folder, part, metrics=names, dinov2="some")
     tf.config.run_functions_eagerly(True)
     return folder, figures
 
@@ -182,7 +195,7 @@ def test_classifier_is_trained_once_and_names_its_distance(
     measured, model, monkeypatch
 ):
     folder, figures = measured
-    (found,) = figures["distributions"]
+    found, _ = figures["distributions"]
     path = folder / "classifiers" / "digits_16x16x1.keras"
     extractor = evaluation.classifier_extractor(path)
     assert found["network"]["name"] == extractor.name
@@ -206,38 +219,23 @@ def test_classifier_is_trained_once_and_names_its_distance(
     assert other["split"] == "validation"
 
 
-def pixels(images):
-    features = tf.reduce_mean(images, axis=-1)
-    features = tf.reshape(features[:, ::4, ::4], (-1, 16))
-    return features, tf.nn.softmax(features)
-
-
-def test_distances_of_inception_are_those_of_its_network(
-    run, model, monkeypatch
-):
-    def inception(path):
-        return evaluation.FeatureExtractor(pixels, f"pixels of {path}", {})
-
-    monkeypatch.setattr(evaluation, "inception_extractor", inception)
-    (found,) = evaluate.evaluate(
-        run, {}, metrics=["inception"], inception_weights="w.h5"
-    )["distributions"]
-    images = arrays("test")[0]
+def test_distances_of_dinov2_are_those_of_its_network(measured, model):
+    _, figures = measured
+    _, found = figures["distributions"]
+    (of_samples,) = figures["samples"]["distributions"]
+    images, labels = arrays("test")
     made = model.predict(images, verbose=0)
-    real, other = (pixels(x)[0] for x in (images, made))
-    expected = metrics.frechet_distance(real, other)
-    assert found["frechet_distance"] == pytest.approx(expected, rel=1e-3)
-    assert found["network"]["name"] == "pixels of w.h5"
-
-
-def test_weights_that_can_not_be_downloaded_are_named(run, monkeypatch):
-    def fail():
-        raise Exception("URL fetch failure on https://example.org: None")
-
-    monkeypatch.setattr(evaluation, "inception_weights", fail)
-    given = {"metrics": ["inception"], "inception_weights": "imagenet"}
-    with pytest.raises(ValueError, match="could not download.*PATH"):
-        evaluate.evaluate(run, {}, **given)
+    features, train_labels = arrays("train")
+    density = FeatureDensity.fit(model.encode(features), train_labels)
+    drawn = passes.decode(model, density.sample(IMAGES, labels, seed=0))
+    real, other, third = (pixels(x)[0] for x in (images, made, drawn))
+    for each, rows in ((found, other), (of_samples, third)):
+        expected = metrics.frechet_distance(real, rows)
+        assert each["frechet_distance"] == pytest.approx(expected, rel=1e-3)
+        assert each["network"]["name"] == "pixels of some"
+    name = "samples, pixels of some: "
+    (line,) = [x for x in results.lines(figures) if x.startswith(name)]
+    assert f"frechet distance {of_samples['frechet_distance']:.4g}" in line
 
 
 def test_classifier_of_other_data_is_refused(run, tmp_path):

@@ -1,18 +1,18 @@
-"""The networks that measure: a classifier of digits, and InceptionV3."""
+"""The networks that measure: a classifier of digits, and DINOv2."""
 
-import hashlib
-import inspect
+import warnings
 
 import keras
+import keras_hub
 import numpy as np
 import pytest
-from skimage.transform import resize
+from PIL import Image
 
 from keras_csc import data
 from keras_csc.evaluation import ImageClassifier
 from keras_csc.evaluation import classifier_extractor
+from keras_csc.evaluation import dinov2_extractor
 from keras_csc.evaluation import fit_classifier
-from keras_csc.evaluation import inception_extractor
 from keras_csc.evaluation import networks
 
 SHAPE = (16, 16, 1)
@@ -86,91 +86,67 @@ def test_bad_classifiers(tmp_path):
         classifier_extractor(other)
 
 
-@pytest.fixture
-def weights(tmp_path):
-    path = tmp_path / "random.weights.h5"
-    path.write_bytes(b"random")
-    return path
-
-
-def images(side, channels=3):
-    rng = np.random.default_rng(0)
-    return rng.uniform(-1, 1, (2, side, side, channels)).astype("float32")
-
-
-@pytest.mark.parametrize("channels", [1, 3])
-def test_input_is_resized_bilinearly_with_half_pixel_centres(channels):
-    """As scikit-image does in float64."""
-    pictures = images(32, channels)
-    expected = [
-        resize(picture.astype("float64"), (299, 299), order=1, mode="edge")
-        for picture in np.repeat(pictures, 3 // channels, axis=-1)
+def seen_by_pillow(images):
+    """What dgm-eval gives DINOv2: 8-bit RGB of 224x224, normalised."""
+    resized = [
+        Image.fromarray(np.squeeze(image)).convert("RGB").resize((224, 224), 3)
+        for image in images
     ]
-    seen = networks.inception_input(pictures)
-    np.testing.assert_allclose(seen, expected, atol=1e-5)
+    mean, deviation = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
+    return (np.stack(resized) / 255.0 - mean) / deviation
 
 
-def test_large_images_are_antialiased():
-    """A checkerboard of pixels becomes grey, as it is seen from afar."""
-    board = np.indices((897, 897)).sum(0) % 2 * 2.0 - 1.0
-    seen = networks.inception_input(board[None, :, :, None])
-    inside = seen[:, 1:-1, 1:-1]
-    assert seen.shape == (1, 299, 299, 3)
-    assert np.max(np.abs(inside)) < 0.1
+@pytest.mark.parametrize("shape", [(32, 32, 3), (16, 16, 1), (500, 400, 3)])
+def test_input_of_dinov2_is_that_of_pillow(shape):
+    """Up to one grey value where Pillow's fixed point rounds otherwise."""
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (2, *shape), "uint8")
+    seen = networks.dinov2_input(pixels / np.float32(127.5) - 1)
+    off = np.abs(seen - seen_by_pillow(pixels)) * 255 * [0.229, 0.224, 0.225]
+    assert np.max(off) < 1.01
+    assert np.mean(off > 0.5) < 0.01
 
 
-@pytest.fixture
-def network(monkeypatch):
-    """A small one, with the layers that Keras's InceptionV3 has."""
-    source = inspect.getsource(keras.applications.InceptionV3)
-    assert 'GlobalAveragePooling2D(name="avg_pool")' in source
-    keras.utils.set_random_seed(0)
-    images_in = keras.Input((299, 299, 3))
-    maps = keras.layers.Conv2D(8, 9, 9, activation="relu")(images_in)
-    pooled = keras.layers.GlobalAveragePooling2D(name="avg_pool")(maps)
-    classes = keras.layers.Dense(5, activation="softmax")(pooled)
-    network = keras.Model(images_in, classes)
-    monkeypatch.setattr(
-        keras.applications, "InceptionV3", lambda weights: network
+@pytest.fixture(scope="module")
+def dinov2(tmp_path_factory):
+    """A small network of another seed than Keras's, and its preset's folder."""
+    keras.utils.set_random_seed(7)
+    network = keras_hub.models.DINOV2Backbone(
+        patch_size=14,
+        num_layers=2,
+        hidden_dim=16,
+        num_heads=2,
+        intermediate_dim=32,
+        position_embedding_shape=(224, 224, 3),
     )
-    return keras.Model(images_in, [pooled, classes])
+    folder = tmp_path_factory.mktemp("dinov2") / "small"
+    with warnings.catch_warnings():
+        # NumPy's copy=False, in KerasHub.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        network.save_to_preset(folder)
+    return network, folder
 
 
-def test_features_and_probabilities_are_those_of_the_network(weights, network):
-    pictures = images(32)
-    found = inception_extractor(weights)(pictures, batch_size=1)
-    expected = network(networks.inception_input(pictures))
-    for each, other in zip(found, expected):
-        np.testing.assert_allclose(each, other, rtol=1e-3)
+def test_features_of_dinov2_are_the_class_token(dinov2):
+    network, folder = dinov2
+    images = data.load_arrays(digits("test"), 3)[0]
+    extractor = dinov2_extractor(str(folder))
+    (found,) = extractor(images, batch_size=2)
+    seen = seen_by_pillow(images).astype("float32")
+    expected = network({"images": seen})[:, 0]
+    np.testing.assert_allclose(found, expected, atol=1e-3)
+    assert np.min(np.std(expected, axis=0)) > 0.01
+    hashed = extractor.about["sha256"]
+    assert extractor.name == f"KerasHub small, weights {hashed[:12]}"
 
 
-def test_only_the_published_file_gets_the_name_of_imagenet(
-    weights, network, monkeypatch
-):
-    hashed = hashlib.sha256(b"random").hexdigest()
-    found = inception_extractor(weights)
-    assert found.name == f"Keras InceptionV3, weights {hashed[:12]}"
-    assert found.about["sha256"] == hashed
-    assert found.about["file"] == "random.weights.h5"
-    md5 = hashlib.md5(b"random").hexdigest()
-    monkeypatch.setattr(networks, "INCEPTION_MD5", md5)
-    published = inception_extractor(weights)
-    assert published.name == "Keras InceptionV3, ImageNet"
+def test_only_networks_of_kerashub_go_without_a_hash(dinov2, monkeypatch):
+    backbone = keras_hub.models.DINOV2Backbone
+    monkeypatch.setattr(backbone, "from_preset", lambda *_, **__: dinov2[0])
+    assert dinov2_extractor().name == "KerasHub dinov2_large"
 
 
-def test_published_file_is_the_one_that_keras_loads():
-    source = keras.applications.InceptionV3.__globals__
-    assert networks.INCEPTION_URL == source["WEIGHTS_PATH"]
-
-
-def test_other_files_are_refused(weights, monkeypatch):
-    with pytest.raises(ValueError, match="is not a file of weights of"):
-        inception_extractor(weights.with_name("missing.weights.h5"))
-
-    def load(weights):
-        """As Keras ends after seconds."""
-        raise OSError("file signature not found")
-
-    monkeypatch.setattr(keras.applications, "InceptionV3", load)
-    with pytest.raises(ValueError, match="last layer: file signature"):
-        inception_extractor(weights)
+def test_what_is_no_dinov2_is_refused(tmp_path):
+    for preset in ("dinov2_enormous", str(tmp_path)):
+        with pytest.raises(ValueError, match=f"network '{preset}'. Give a"):
+            dinov2_extractor(preset)
