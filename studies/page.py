@@ -122,26 +122,33 @@ def table_of(title, columns, names, table, data):
 
 
 def rates_of(table):
-    """The study of rates: a row for every rate of the encoder."""
+    """The study of rates: for every set a table of what is there."""
+    found = [_rates_of(data, table) for data in plan.ENCODER_RATES]
+    return "\n\n".join(filter(None, found))
+
+
+def _rates_of(data, table):
+    """The rates of a set: a row for every rate of the encoder."""
     try:
-        grids = [verdicts.rates_grid(table, p) for p in plan.PLAYERS]
+        grids = [verdicts.rates_grid(data, table, p) for p in plan.PLAYERS]
     except KeyError:
         return ""
     body = [
         [f"{rate:g}", *(", ".join(f"{x:.3f}" for x in pair) for pair in pairs)]
-        for rate, pairs in zip(plan.ENCODER_RATES, np.stack(grids, -1))
+        for rate, pairs in zip(plan.ENCODER_RATES[data], np.stack(grids, -1))
     ]
     ratios = [f"decoder {ratio} times" for ratio in plan.DECODER_RATIOS]
-    pair = plan.ENCODER_RATES[0], plan.DECODER_RATIOS[0]
+    pair = plan.rate_pairs(data)[0]
     ours, conv = (
-        table.first("digits", plan.at_rates(player, *pair), "weights")
+        table.first(data, plan.at_rates(player, *pair), "weights")
         for player in plan.PLAYERS
     )
     return (
-        f"*Same class* of sparse coding ({ours:,} weights) and, after the "
-        f"comma, of convolutions ({conv:,} weights), by the rate of the "
-        "encoder and how many times as high the decoder's rate is. One "
-        "seed.\n\n" + markdown(["rate of the encoder", *ratios], body)
+        f"*Same class* of {verdicts.TITLES[data]} after "
+        f"{plan.RATES_STEPS[data]} steps, by sparse coding ({ours:,} weights) "
+        f"and, after the comma, by convolutions ({conv:,} weights), by the "
+        "rate of the encoder and how many times as high the decoder's rate "
+        "is. One seed.\n\n" + markdown(["rate of the encoder", *ratios], body)
     )
 
 
@@ -159,7 +166,7 @@ def batches_of(table):
             pairs = plan.pairs_of(player, size)
             names = [plan.of_batches(player, size, *pair) for pair in pairs]
             found = [table.first("digits", n, "same_class") for n in names]
-            well = sum(value >= verdicts.ENDS_WELL for value in found)
+            well = sum(value >= verdicts.ENDS_WELL["digits"] for value in found)
             rows = table.of("digits", plan.of_batches(player, size, *best))
             body[-1] += [
                 f"{well} of {len(pairs)}",

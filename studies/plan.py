@@ -337,9 +337,12 @@ PLAYERS = {
     "convolutions": ("--architecture=network=conv", "--first_atoms=random"),
 }
 # Of the encoder, and of the decoder in units of it.
-ENCODER_RATES = (2.5e-4, 5e-4, 1e-3, 2e-3, 4e-3)
+ENCODER_RATES = {
+    "digits": (2.5e-4, 5e-4, 1e-3, 2e-3, 4e-3),
+    "fashion_mnist": (2.5e-4, 5e-4, 1e-3),
+}
 DECODER_RATIOS = (1, 4, 16)
-RATES_STEPS = 300
+RATES_STEPS = {"digits": 300, "fashion_mnist": 100}
 
 
 # At which the first seed has most regenerations of the image's class.
@@ -352,30 +355,35 @@ def at_rates(player, encoder, ratio):
     return f"{player}, {encoder:g},{ratio * encoder:g}"
 
 
-def of_digits(player, encoder, ratio, seed=0):
-    """A run of the published game of digits at a pair of rates."""
+def game_at(data, player, encoder, ratio, seed=0):
+    """A run of the published game of a set at a pair of rates."""
     flags = (
-        flag_file("digits_published"),
-        f"--steps={RATES_STEPS}",
+        flag_file(f"{data}_published"),
+        f"--steps={RATES_STEPS[data]}",
         *PLAYERS[player],
         f"--learning_rate={encoder:g},{ratio * encoder:g}",
     )
     name = at_rates(player, encoder, ratio)
-    return Run(name, "digits", "closed_loop", flags, seed)
+    return Run(name, data, "closed_loop", flags, seed)
+
+
+def rate_pairs(data):
+    """Pairs of rates: of the encoder, and of the decoder in units of it."""
+    return list(itertools.product(ENCODER_RATES[data], DECODER_RATIOS))
 
 
 def rates():
-    """The published game of digits at pairs of rates, for each network.
+    """The published games at pairs of rates, for each network.
 
-    Four further seeds play at the best pair of each network.
+    Four further seeds play that of digits at the best pair of each network.
     """
-    for player in PLAYERS:
-        for encoder in ENCODER_RATES:
-            for ratio in DECODER_RATIOS:
-                yield of_digits(player, encoder, ratio)
+    for data in ENCODER_RATES:
+        for player in PLAYERS:
+            for pair in rate_pairs(data):
+                yield game_at(data, player, *pair)
     for player, best in BEST_RATES.items():
         for seed in RATES_SEEDS:
-            yield of_digits(player, *best, seed)
+            yield game_at("digits", player, *best, seed)
 
 
 BATCHES = (64, 128, 256)
@@ -403,7 +411,7 @@ def pairs_of(player, size):
     """
     if (player, size) == ("sparse coding", 256):
         return [BEST_RATES[player]]
-    return list(itertools.product(ENCODER_RATES, DECODER_RATIOS))
+    return rate_pairs("digits")
 
 
 def batches():
@@ -413,7 +421,7 @@ def batches():
     """
 
     def run(player, size, pair, seed=0):
-        made = of_digits(player, *pair, seed)
+        made = game_at("digits", player, *pair, seed)
         flags = (*made.flags, f"--batch_size={size}")
         return made._replace(name=of_batches(player, size, *pair), flags=flags)
 
@@ -439,14 +447,14 @@ QUESTIONS = {
     "rates": (
         rates,
         "The published game at other rates",
-        "At how many learning rates of encoder and decoder does the game of "
-        f"digits end well, after {RATES_STEPS} steps?",
+        "At how many learning rates of encoder and decoder does the game end "
+        "well?",
     ),
     "batches": (
         batches,
         "The published game with smaller batches",
         "How few images may a batch of the game of digits have? All take "
-        f"{RATES_STEPS} steps.",
+        f"{RATES_STEPS['digits']} steps.",
     ),
     "quality": (
         quality,
