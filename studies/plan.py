@@ -152,6 +152,7 @@ def steps_in(minutes, images_per_second, batch):
 OURS = "CSC-CTRL, the recipe"
 UNLABELLED = "the same without labels"
 CONV = "convolutional CTRL, the recipe"
+SMALL_CONV = "convolutional CTRL, as many weights as ours"
 PIXEL = "CSC network, pixel loss"
 VAE = "convolutional VAE"
 
@@ -171,6 +172,12 @@ DCGAN = {
     data: f"--architecture=filters={first},128,128,kernel_size=4,strides=2"
     for data, first in (("fashion_mnist", 32), ("cifar10", 96))
 }
+# As deep, with as many weights as sparse coding has.
+SMALL = {
+    data: f"--architecture=filters={filters},kernel_size=4,strides=2"
+    for data, filters in (("fashion_mnist", "9,37,37"), ("cifar10", "33,47,47"))
+}
+WIDTHS = {CONV: DCGAN, VAE: DCGAN, SMALL_CONV: SMALL}
 PARENTS_CONV = (
     "--architecture=network=conv",
     "--game=shared_statistics=false,inner_step=false",
@@ -191,12 +198,12 @@ class Contender(typing.NamedTuple):
     flags: tuple = ()
 
 
+CONVOLUTIONS = "--architecture=network=conv", "--game=dictionary=0"
 CONTENDERS = {
     OURS: Contender("closed_loop"),
     UNLABELLED: Contender("closed_loop", ("--game=class_features=0",)),
-    CONV: Contender(
-        "closed_loop", ("--architecture=network=conv", "--game=dictionary=0")
-    ),
+    CONV: Contender("closed_loop", CONVOLUTIONS),
+    SMALL_CONV: Contender("closed_loop", CONVOLUTIONS),
     PIXEL: Contender("pixel", ("--game=class_features=0",)),
     VAE: Contender(
         "vae", ("--game=class_features=0,dictionary=0", "--first_atoms=random")
@@ -208,8 +215,8 @@ def contender(name, data, seed=0, more=(), count=None):
     """A contender's run, of `MINUTES` or of `count` steps."""
     found = CONTENDERS[name]
     count = count or steps(name, data)
-    wide = (DCGAN[data],) if name in (CONV, VAE) else ()
-    flags = (flag_file(data), f"--steps={count}", *wide, *found.flags)
+    width = (WIDTHS[name][data],) if name in WIDTHS else ()
+    flags = (flag_file(data), f"--steps={count}", *width, *found.flags)
     return Run(name, data, found.kind, flags, seed, more)
 
 
@@ -304,9 +311,7 @@ def ablation():
         yield changed(AS_IT_IS, data)
         for title, changes in options(data).items():
             yield changed(title, data, *changes)
-        yield changed(
-            "convolutions", data, DCGAN[data], *CONTENDERS[CONV].flags
-        )
+        yield changed("convolutions", data, DCGAN[data], *CONVOLUTIONS)
     for seed in SEEDS:
         for data in SETS[::-1]:
             yield changed(AS_IT_IS, data, seed=seed)
@@ -326,7 +331,8 @@ def published():
     for seed in SEEDS:
         yield run(AS_IN_THE_FILE, "digits", seed=seed)
     yield run("clipped", "digits", "--architecture=output=clip")
-    yield run(CONV_AS_PUBLISHED, "digits", *PARENTS_CONV)
+    longer = "--steps=800", "--batch_size=512"
+    yield run(CONV_AS_PUBLISHED, "digits", *PARENTS_CONV, *longer)
     for data in SETS:
         yield run(AS_IN_THE_FILE, data)
         yield run(CONV_AS_PUBLISHED, data, *PARENTS_CONV)
@@ -343,6 +349,7 @@ ENCODER_RATES = {
 }
 DECODER_RATIOS = (1, 4, 16)
 RATES_STEPS = {"digits": 300, "fashion_mnist": 100}
+RATES_BATCH = {"digits": 512, "fashion_mnist": 1024}
 
 
 # At which the first seed has most regenerations of the image's class.
@@ -355,13 +362,14 @@ def at_rates(player, encoder, ratio):
     return f"{player}, {encoder:g},{ratio * encoder:g}"
 
 
-def game_at(data, player, encoder, ratio, seed=0):
+def game_at(data, player, encoder, ratio, seed=0, batch_size=None):
     """A run of the published game of a set at a pair of rates."""
     flags = (
         flag_file(f"{data}_published"),
         f"--steps={RATES_STEPS[data]}",
         *PLAYERS[player],
         f"--learning_rate={encoder:g},{ratio * encoder:g}",
+        f"--batch_size={batch_size or RATES_BATCH[data]}",
     )
     name = at_rates(player, encoder, ratio)
     return Run(name, data, "closed_loop", flags, seed)
@@ -421,9 +429,8 @@ def batches():
     """
 
     def run(player, size, pair, seed=0):
-        made = game_at("digits", player, *pair, seed)
-        flags = (*made.flags, f"--batch_size={size}")
-        return made._replace(name=of_batches(player, size, *pair), flags=flags)
+        made = game_at("digits", player, *pair, seed, size)
+        return made._replace(name=of_batches(player, size, *pair))
 
     for size in BATCHES[::-1]:
         for player in list(PLAYERS)[::-1]:
