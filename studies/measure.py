@@ -275,9 +275,7 @@ def denoising(methods, clean):
 
 def main():
     values = flags.FLAGS
-    runs = [*plan.rate_runs().values()]
-    if plan.rates_found():
-        runs += plan.runs()
+    runs = plan.rate_runs().values() if values.rate else plan.runs()
     found = {run.key: run for run in runs}.get(values.run)
     if not found:
         raise command_line.UsageError(f"the plan has no run {values.run!r}.")
