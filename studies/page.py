@@ -281,9 +281,8 @@ def precision(rows):
         return ""
     others = sum(row["data"] != "digits" for row in single)
     return (
-        f" Rows of digits are in float32, and so are {others} others, from a "
-        "processor without instructions for bfloat16. All others are in "
-        "bfloat16."
+        f" Rows of digits are in float32, and so are {others} others. The rest "
+        "is in bfloat16."
     )
 
 
