@@ -333,9 +333,9 @@ def judged(table):
             "fixed before the test figures were there; the thresholds of "
             "clothes after figures of validation images, by which the game's "
             "settings were chosen; the rule of fifteen pairs of rates when "
-            "nine of them had run; the search for rates with smaller batches "
-            "when one pair had run. Where there are several seeds, means are "
-            "judged.",
+            "nine of them had run; the rule of the clothes' rates, and the "
+            "search for rates with smaller batches, when one pair had run. "
+            "Where there are several seeds, means are judged.",
         ]
     )
 
