@@ -53,6 +53,8 @@ def _networks(names, splits, path, dinov2):
     Samples of data without classes have no judge.
     """
     networks, judge = [], None
+    if "dinov2" in names:
+        networks.append(evaluation.dinov2_extractor(dinov2))
     judged = {"classes"}
     if (splits.num_classes or 0) > 1:
         judged.add("samples")
@@ -60,8 +62,6 @@ def _networks(names, splits, path, dinov2):
         judge = classifier(splits, path)
     if "classifier" in names:
         networks.append(judge)
-    if "dinov2" in names:
-        networks.append(evaluation.dinov2_extractor(dinov2))
     return {
         "networks": networks,
         "judge": judge if judged & set(names) else None,

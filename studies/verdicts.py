@@ -147,19 +147,11 @@ def rates_grid(data, table, player):
     Returns:
         Array, `(rates of the encoder, ratios of the decoder)`.
     """
-    return np.array(
-        [
-            [
-                table.first(
-                    data,
-                    plan.at_rates(player, encoder, ratio),
-                    "same_class",
-                )
-                for ratio in plan.DECODER_RATIOS
-            ]
-            for encoder in plan.ENCODER_RATES[data]
-        ]
-    )
+    found = [
+        table.first(data, plan.at_rates(player, *pair), "same_class")
+        for pair in plan.rate_pairs(data)
+    ]
+    return np.reshape(found, (-1, len(plan.DECODER_RATIOS)))
 
 
 def _rates(data, table):

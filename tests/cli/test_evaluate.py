@@ -81,7 +81,7 @@ def network_of_pixels(preset):
 
 @pytest.fixture(scope="module")
 def measured(run, tmp_path_factory):
-    """A run's folder and figures of everything; in DINOv2's place of pixels."""
+    """A run's folder and figures of everything; pixels are DINOv2's features."""
     folder = shutil.copytree(run, tmp_path_factory.mktemp("run") / "measured")
     # Traced: of many operations, for many samples.
     tf.config.run_functions_eagerly(False)
@@ -195,7 +195,7 @@ def test_classifier_is_trained_once_and_names_its_distance(
     measured, model, monkeypatch
 ):
     folder, figures = measured
-    found, _ = figures["distributions"]
+    _, found = figures["distributions"]
     path = folder / "classifiers" / "digits_16x16x1.keras"
     extractor = evaluation.classifier_extractor(path)
     assert found["network"]["name"] == extractor.name
@@ -221,7 +221,7 @@ def test_classifier_is_trained_once_and_names_its_distance(
 
 def test_distances_of_dinov2_are_those_of_its_network(measured, model):
     _, figures = measured
-    _, found = figures["distributions"]
+    found, _ = figures["distributions"]
     (of_samples,) = figures["samples"]["distributions"]
     images, labels = arrays("test")
     made = model.predict(images, verbose=0)

@@ -88,9 +88,10 @@ def test_bad_classifiers(tmp_path):
 
 def seen_by_pillow(images):
     """What dgm-eval gives DINOv2: 8-bit RGB of 224x224, normalised."""
+    pictures = [Image.fromarray(np.squeeze(each)) for each in images]
     resized = [
-        Image.fromarray(np.squeeze(image)).convert("RGB").resize((224, 224), 3)
-        for image in images
+        each.convert("RGB").resize((224, 224), Image.Resampling.BICUBIC)
+        for each in pictures
     ]
     mean, deviation = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
     return (np.stack(resized) / 255.0 - mean) / deviation
@@ -109,7 +110,7 @@ def test_input_of_dinov2_is_that_of_pillow(shape):
 
 @pytest.fixture(scope="module")
 def dinov2(tmp_path_factory):
-    """A small network of another seed than Keras's, and its preset's folder."""
+    """A small random network, and the folder of its preset."""
     keras.utils.set_random_seed(7)
     network = keras_hub.models.DINOV2Backbone(
         patch_size=14,
