@@ -81,7 +81,7 @@ def network_of_pixels(preset):
 
 @pytest.fixture(scope="module")
 def measured(run, tmp_path_factory):
-    """A run's folder and figures of everything; pixels are DINOv2's features."""
+    """A run's folder and all figures; pixels are DINOv2's features."""
     folder = shutil.copytree(run, tmp_path_factory.mktemp("run") / "measured")
     # Traced: of many operations, for many samples.
     tf.config.run_functions_eagerly(False)
