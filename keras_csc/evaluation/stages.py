@@ -7,7 +7,6 @@ from scipy.stats import entropy
 from keras_csc import metrics
 from keras_csc.evaluation.passes import as_floats
 from keras_csc.evaluation.passes import by_batches
-from keras_csc.ops import solve_sparse_code
 
 QUANTILES = (0, 0.25, 0.5, 0.75, 1)
 MOST_SOLVED = 250
@@ -61,7 +60,7 @@ def stage_figures(model, stages):
         without sparse codes.
 
         - `zero_fraction`: share of the codes.
-        - `explained`: `1 - Σ(x - A z)² / Σx²`.
+        - `explained`: `1 - Σ(x - D z)² / Σx²`.
         - `nonzeros`: codes that are not 0, for every number of `x`.
         - `drawn_error`: `Σ(ẑ - z)² / Σz²`.
         - `dictionaries`: a dict of such lists, as follows.
@@ -155,16 +154,7 @@ def code_figures(model, images):
         solved = []
         stages = zip(layers, sparsities, output.inputs, output.codes)
         for layer, sparsity, signal, codes in stages:
-            best = solve_sparse_code(
-                signal,
-                tf.cast(layer.kernel, signal.dtype),
-                sparsity,
-                layer.step_size,
-                layer.nonnegative,
-                layer.strides,
-                iterations=SOLVED,
-                tolerance=TOLERANCE,
-            )
+            best = layer.solve(signal, sparsity, SOLVED, TOLERANCE)
             solved.append(
                 [
                     tf.cast(layer.objective(signal, each), tf.float32)
@@ -206,7 +196,7 @@ def code_curve(encoder, images):
     Returns:
         List of dicts, by rising `λ`. `sparsity` is `λ`. `nonzeros` are the
         codes that are not 0, for every number of the images.
-        `explained_variance` is `1 - Σ(x - A z)² / Σ(x - m)²`, with `m` the mean
+        `explained_variance` is `1 - Σ(x - D z)² / Σ(x - m)²`, with `m` the mean
         of all images and places. `z` are codes after 50 solver steps.
     """
     layer = encoder.coding_layers[0]

@@ -25,9 +25,9 @@ Fields:
 class StageExplanation:
     """What one stage made of its input, atom by atom.
 
-    The stage codes its input `x` by few atoms, `x = A z + r`. `A z` is the sum
-    of the contributions `c_j = A z_j` of its atoms, with `z_j` the codes of
-    atom `j` alone. All of these are exact to float32. Above the first stage of
+    The stage codes its input `x` by few atoms, `x = D z + r`, with `D = A / L`
+    as in `ConvSparseCoding2D`. `D z` is the sum of the contributions
+    `c_j = D z_j` of its atoms, with `z_j` the codes of atom `j` alone. All of these are exact to float32. Above the first stage of
     a model in half precision, they are exact to that.
 
     The input of the first stage is the image. A model of maps continues it by
@@ -47,7 +47,8 @@ class StageExplanation:
     Fields:
         signal: `(height, width, channels)`, the input `x`.
         codes: `(code_height, code_width, atoms)`, `z`.
-        kernel: `(k, k, channels, atoms)`, the dictionary.
+        kernel: `(k, k, channels, atoms)`, the dictionary `D`.
+        bound: float, `L`.
         strides, padding: int and str, of the layer.
         sparsity, nonnegative: float `λ` and bool, of the program.
         image_size: `(height, width)` of the image.
@@ -63,6 +64,7 @@ class StageExplanation:
     signal: np.ndarray
     codes: np.ndarray
     kernel: np.ndarray
+    bound: float
     strides: int
     padding: str
     sparsity: float
@@ -87,7 +89,7 @@ class StageExplanation:
 
     @property
     def objective(self):
-        """`λ‖z‖₁ + ½‖x - A z‖₂²`, which the stage minimises.
+        """`(λ/L)‖z‖₁ + ½‖x - D z‖₂²`, which the stage minimises.
 
         It is computed, with the gap, when first asked for.
         """
@@ -103,7 +105,7 @@ class StageExplanation:
         program = ops.SparseCodingProgram(
             tf.constant(self.signal[None]),
             tf.constant(self.kernel),
-            self.sparsity,
+            self.sparsity / self.bound,
             self.nonnegative,
             self.strides,
             self.padding,
@@ -143,16 +145,16 @@ class StageExplanation:
 
     @functools.cached_property
     def synthesis(self):
-        """`A z`, of the shape of the signal."""
+        """`D z`, of the shape of the signal."""
         return self._synthesis(self.codes, self.kernel)
 
     @property
     def residual(self):
-        """`r = x - A z`, of the shape of the signal."""
+        """`r = x - D z`, of the shape of the signal."""
         return self.signal - self.synthesis
 
     def contribution(self, atoms):
-        """`c_j = A z_j` of an atom, or the sum of several; like the signal.
+        """`c_j = D z_j` of an atom, or the sum of several; like the signal.
 
         It is computed anew in every call, with the memory of one contribution.
 

@@ -72,7 +72,8 @@ def explain(
         below = StageExplanation(
             signal=signal,
             codes=_array(output.codes[number])[0],
-            kernel=_array(layer.kernel),
+            kernel=_array(layer.dictionary(training=False)),
+            bound=float(layer.operator_norm),
             strides=layer.strides,
             padding=layer.padding,
             sparsity=sparsity if first else layer.sparsity,

@@ -103,9 +103,10 @@ class ConvSparseCoding2D(keras.layers.Layer):
         kernel_size,
         strides=1,
         padding="same",
-        sparsity=0.1,
+        sparsity=0.4,
+        relative=True,
         zeros=None,
-        nonnegative=False,
+        nonnegative=None,
         iterations=2,
         gradient="unrolled",
         prox=None,
@@ -119,7 +120,9 @@ class ConvSparseCoding2D(keras.layers.Layer):
         )
         if zeros is not None:
             check_number("(0, 1)", zeros=zeros)
-        check_bool(nonnegative=nonnegative)
+        if nonnegative is None:
+            nonnegative = prox is None
+        check_bool(nonnegative=nonnegative, relative=relative)
         check_choice(("same", "valid"), padding=padding)
         check_choice(("unrolled", "implicit"), gradient=gradient)
         check_integer(1, iterations=iterations)
@@ -139,6 +142,7 @@ class ConvSparseCoding2D(keras.layers.Layer):
         self.padding = padding
         self.zeros = zeros
         self.sparsity = sparsity
+        self.relative = relative
         self.nonnegative = nonnegative
         self.iterations = iterations
         self.gradient = gradient
@@ -203,24 +207,34 @@ class ConvSparseCoding2D(keras.layers.Layer):
         change = RATE * (self.zeros - found / count)
         self.log_sparsity.assign(self.log_sparsity + change)
 
+    def frame_bound(self, training=True):
+        """`L`, a scalar tensor.
+
+        In training it is the bound of the atoms as they are, with its gradient.
+        In inference, for frozen atoms and for tight frames, it is the stored
+        `operator_norm`.
+        """
+        tight = isinstance(self.kernel_constraint, constraints.TightFrame)
+        if not training or tight or not self.trainable:
+            return ops.convert_to_tensor(self.operator_norm)
+        return self._bound()
+
     def _bound(self):
-        return frame_bound(at_least_float32(self.kernel), self.strides)
+        bound = frame_bound(at_least_float32(self.kernel), self.strides)
+        # Without atoms all codes are 0, and any step will do.
+        return ops.where(ops.equal(bound, 0), 1, bound)
+
+    def dictionary(self, training=True):
+        """`D = A / L`, tensor of the kernel's shape, at least float32.
+
+        Args:
+            training: bool, as in `frame_bound`.
+        """
+        return self._program(None, self.frame_bound(training))[0]
 
     def update_operator_norm(self):
         """Stores the bound of `λmax(AᵀA)` of the dictionary as it is."""
-        self.operator_norm.assign(
-            ops.cast(self._bound(), self.operator_norm.dtype)
-        )
-
-    @property
-    def step_size(self):
-        """`η`, in units of the objective's inverse curvature.
-
-        A dictionary of zeros has the step of an orthonormal dictionary: any
-        step will do.
-        """
-        norm = ops.convert_to_tensor(self.operator_norm)
-        return 1 / ops.where(norm > 0, norm, 1)
+        self.operator_norm.assign(self._bound())
 
     def set_dictionary(self, atoms):
         """Replaces the dictionary, and computes its step size.
@@ -244,48 +258,62 @@ class ConvSparseCoding2D(keras.layers.Layer):
         self.update_operator_norm()
 
     def call(self, images, sparsity=None, training=None):
-        if training and self.trainable:
-            self.update_operator_norm()
-        return self.solve(images, sparsity)
+        bound = self.frame_bound(training)
+        if training:
+            self.operator_norm.assign(ops.stop_gradient(bound))
+        return self._solve(images, sparsity, bound, self.iterations)
 
-    def solve(self, images, sparsity=None, iterations=None):
+    def solve(self, images, sparsity=None, iterations=None, tolerance=None):
         """Returns the codes of images, as in inference.
 
         Args:
             images: tensor `(batch, height, width, channels)`.
             sparsity: as in a call.
             iterations: int, by default the layer's.
+            tolerance: float, relative duality gap to solve the program to, as
+                in `ops.solve_sparse_code`; by default none.
         """
+        bound = self.frame_bound(training=False)
+        iterations = self.iterations if iterations is None else iterations
+        return self._solve(images, sparsity, bound, iterations, tolerance)
+
+    def _solve(self, images, sparsity, bound, iterations, tolerance=None):
         images = ops.cast(images, self.compute_dtype)
         solver = functools.partial(sparse_code, prox=self.prox)
-        if self.gradient == "implicit":
-            solver = functools.partial(solve_sparse_code, tolerance=None)
+        if self.gradient == "implicit" or tolerance is not None:
+            solver = functools.partial(solve_sparse_code, tolerance=tolerance)
+        dictionary, sparsity = self._program(sparsity, bound)
         return solver(
             images,
-            ops.cast(self.kernel, images.dtype),
-            self._sparsity(sparsity),
-            self.step_size,
+            dictionary,
+            sparsity,
+            bound,
             self.nonnegative,
             self.strides,
             self.padding,
-            self.iterations if iterations is None else iterations,
+            iterations,
+            relative=self.relative,
         )
 
-    def _sparsity(self, sparsity):
+    def _program(self, sparsity, bound):
+        """`(D, penalty)`: `A / L`, and `λ / L` or the `s` of `s · rms(Dᵀx)`."""
         if sparsity is None and self.zeros is not None:
-            return ops.exp(self.log_sparsity)
-        if sparsity is None:
-            return self._own_sparsity
-        if isinstance(sparsity, (int, float)):
+            sparsity = ops.exp(self.log_sparsity)
+        elif sparsity is None:
+            sparsity = self._own_sparsity
+        elif isinstance(sparsity, (int, float)):
             check_number("[0, inf)", sparsity=sparsity)
-            return sparsity
-        sparsity = ops.convert_to_tensor(sparsity)
-        if len(sparsity.shape) == 0:
-            return sparsity
-        return ops.reshape(sparsity, (-1, 1, 1, 1))
+        else:
+            sparsity = ops.convert_to_tensor(sparsity)
+            if len(sparsity.shape) > 0:
+                sparsity = ops.reshape(sparsity, (-1, 1, 1, 1))
+        dictionary = at_least_float32(self.kernel) / bound
+        if not self.relative:
+            sparsity = as_dtype_of(sparsity, bound) / bound
+        return dictionary, sparsity
 
     def synthesize(self, codes, image_size=None):
-        """Returns `A z`, images of the codes.
+        """Returns `D y = A y / L`, images of the codes.
 
         Args:
             codes: tensor `(batch, code_height, code_width, filters)`.
@@ -294,7 +322,7 @@ class ConvSparseCoding2D(keras.layers.Layer):
         """
         return synthesis(
             codes,
-            ops.cast(self.kernel, codes.dtype),
+            as_dtype_of(self.dictionary(), codes),
             image_size,
             self.strides,
             self.padding,
@@ -320,11 +348,11 @@ class ConvSparseCoding2D(keras.layers.Layer):
             )
         program = precise_program(
             images,
-            ops.convert_to_tensor(self.kernel),
-            self._sparsity(sparsity),
+            *self._program(sparsity, self.frame_bound()),
             self.nonnegative,
             self.strides,
             self.padding,
+            relative=self.relative,
         )
         codes = as_dtype_of(codes, program.images)
         return program.value(codes, program.residual(codes))
@@ -350,6 +378,7 @@ class ConvSparseCoding2D(keras.layers.Layer):
             "strides": self.strides,
             "padding": self.padding,
             "sparsity": self.sparsity,
+            "relative": self.relative,
             "zeros": self.zeros,
             "nonnegative": self.nonnegative,
             "iterations": self.iterations,

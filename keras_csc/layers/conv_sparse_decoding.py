@@ -2,10 +2,12 @@ import keras
 from keras import ops
 
 from keras_csc import constraints
+from keras_csc.layers.conv_sparse_coding import ConvSparseCoding2D
 from keras_csc.layers.kernels import add_dictionary
 from keras_csc.ops import synthesis
 from keras_csc.ops import synthesis_size
 from keras_csc.ops.convolution import check_code_size
+from keras_csc.ops.tensors import as_dtype_of
 from keras_csc.validation import check_choice
 from keras_csc.validation import check_integer
 
@@ -102,8 +104,12 @@ class ConvSparseDecoding2D(keras.layers.Layer):
             return self._kernel
         return self._coding_layer().kernel
 
-    def call(self, codes, image_size=None):
-        kernel = ops.cast(self.kernel, codes.dtype)
+    def call(self, codes, image_size=None, training=None):
+        kernel = self.kernel
+        layer = self._coding_layer and self._coding_layer()
+        if isinstance(layer, ConvSparseCoding2D):
+            kernel = layer.dictionary(training)
+        kernel = as_dtype_of(kernel, codes)
         return synthesis(codes, kernel, image_size, self.strides, self.padding)
 
     def compute_output_shape(self, input_shape):

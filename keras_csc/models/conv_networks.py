@@ -65,7 +65,7 @@ class ConvEncoder(StagedEncoder):
             outputs, self.head_size, name="head", **_kernel(self)
         )
 
-    def code(self, number, signal, sparsity=None):
+    def code(self, number, signal, sparsity=None, training=False):
         if sparsity is not None:
             raise ValueError(
                 "A ConvEncoder has no sparse codes: `sparsity` must be None."

@@ -140,6 +140,7 @@ class Encoder(StagedEncoder):
                 size,
                 stride,
                 sparsity=value,
+                relative=False,
                 zeros=share,
                 nonnegative=nonnegative,
                 iterations=iterations,
@@ -185,13 +186,13 @@ class Encoder(StagedEncoder):
             return self._sparsity
         return [layer.sparsity for layer in self.coding_layers]
 
-    def code(self, number, signal, sparsity=None):
+    def code(self, number, signal, sparsity=None, training=False):
         """Codes of a stage for its input, before they are normalised."""
         layer = self.coding_layers[number]
-        return layer(signal, sparsity=sparsity, training=False)
+        return layer(signal, sparsity=sparsity, training=training)
 
     def residuals(self, output):
-        """`mean (x^{l-1} - A^l z^l)²`: what every stage's codes leave over.
+        """`mean (x^{l-1} - D^l z^l)²`: what every stage's codes leave over.
 
         Scalars of an `EncoderOutput`, from the image up. Input and codes are
         constants: the gradient is the dictionary's.

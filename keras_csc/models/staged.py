@@ -156,7 +156,8 @@ class StagedEncoder(Player):
         signal = self.to_blocks(signal)
         for number, normalization in enumerate(self.normalizations):
             inputs.append(signal)
-            signal = self.code(number, signal, None if number else sparsity)
+            own = None if number else sparsity
+            signal = self.code(number, signal, own, bool(training))
             codes.append(signal)
             signal = self.parts(number, signal)
             if moments is None and training:
@@ -206,7 +207,7 @@ class StagedEncoder(Player):
         """Undoes `to_blocks`: pixels of a signal like the first stage's."""
         return postfilter(signal, self.block) if self.block else signal
 
-    def code(self, number, signal, sparsity=None):
+    def code(self, number, signal, sparsity=None, training=False):
         """What a stage makes of its input, before it is normalised."""
         raise NotImplementedError
 

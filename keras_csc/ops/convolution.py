@@ -222,10 +222,12 @@ def frame_bound(kernel, strides=1):
         strides: int.
 
     Returns:
-        Scalar tensor; 0 for a kernel of zeros. No gradient flows through it.
+        Scalar tensor with a gradient; 0, without one, for a kernel of zeros.
     """
-    kernel = ops.stop_gradient(ops.convert_to_tensor(kernel))
-    matrix = ops.reshape(kernel, (-1, kernel.shape[-1]))
+    kernel = ops.convert_to_tensor(kernel)
+    empty = ops.all(ops.equal(kernel, 0))
+    safe = ops.where(empty, ops.ones_like(kernel), kernel)
+    matrix = ops.reshape(safe, (-1, kernel.shape[-1]))
     if matrix.shape[0] < matrix.shape[1]:
         matrix = ops.transpose(matrix)
     power = ops.matmul(ops.transpose(matrix), matrix)
@@ -237,5 +239,5 @@ def frame_bound(kernel, strides=1):
         power = ops.matmul(power, power)
     height, width = kernel.shape[:2]
     patches = -(-height // strides) * -(-width // strides)
-    norm = ops.max(ops.abs(kernel))
-    return ops.where(norm > 0, patches * ops.exp(logarithm), norm)
+    bound = patches * ops.exp(logarithm)
+    return ops.where(empty, ops.zeros_like(bound), bound)

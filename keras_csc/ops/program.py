@@ -10,6 +10,8 @@ from keras_csc.ops.tensors import as_dtype_of
 from keras_csc.ops.tensors import at_least_float32
 
 AXES = (1, 2, 3)
+# Below, the square root of a mean square has no useful gradient.
+LEAST_SQUARE = 1e-30
 
 
 class Measurement(typing.NamedTuple):
@@ -150,8 +152,10 @@ class SparseCodingProgram(typing.NamedTuple):
         return ops.maximum(gap, 0)
 
 
-def precise_program(images, kernel, sparsity, *others):
+def precise_program(images, kernel, sparsity, *others, relative=False):
     """A `SparseCodingProgram` in one dtype, at least float32.
+
+    With `relative`, `λ` is `sparsity · rms(Aᵀx)` of every example.
 
     Raises:
         ValueError: for images with other channels than the atoms.
@@ -161,7 +165,18 @@ def precise_program(images, kernel, sparsity, *others):
     dtype = keras.backend.result_type(images.dtype, kernel.dtype)
     images, kernel = ops.cast(images, dtype), ops.cast(kernel, dtype)
     sparsity = as_dtype_of(sparsity, images)
-    return SparseCodingProgram(images, kernel, sparsity, *others)
+    program = SparseCodingProgram(images, kernel, sparsity, *others)
+    if not relative:
+        return program
+    level = root_mean_square(program.analysis(images))
+    return program._replace(sparsity=sparsity * level)
+
+
+def root_mean_square(values):
+    """Of every example, `(batch, 1, 1, 1)`; its gradient is finite at 0."""
+    squares = ops.square(at_least_float32(values))
+    mean = ops.mean(squares, AXES, keepdims=True)
+    return ops.cast(ops.sqrt(ops.maximum(mean, LEAST_SQUARE)), values.dtype)
 
 
 def soft_threshold(values, threshold, nonnegative=False):

@@ -31,6 +31,7 @@ def solve_sparse_code(
     iterations=1000,
     tolerance=1e-6,
     line_search=False,
+    relative=False,
 ):
     """Solves the convolutional sparse coding program to a tolerance.
 
@@ -59,6 +60,7 @@ def solve_sparse_code(
             grow by 5 % an iteration. Where `η ‖A(z - y)‖² > ‖z - y‖²`, the
             step is halved, but not below `step_size`, and that iteration
             leaves the codes as they were.
+        relative: as in `sparse_code`.
 
     Returns:
         Codes `(batch, code_height, code_width, filters)`, in the images' dtype
@@ -85,7 +87,13 @@ def solve_sparse_code(
         check_number("[0, inf)", tolerance=tolerance)
     dtype = keras.backend.standardize_dtype(images.dtype)
     program = precise_program(
-        images, kernel, sparsity, nonnegative, strides, padding
+        images,
+        kernel,
+        sparsity,
+        nonnegative,
+        strides,
+        padding,
+        relative=relative,
     )
     images = program.images
     constants = {

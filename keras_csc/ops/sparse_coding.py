@@ -6,6 +6,7 @@ from keras import ops
 
 from keras_csc.ops.convolution import analysis
 from keras_csc.ops.convolution import synthesis
+from keras_csc.ops.program import root_mean_square
 from keras_csc.ops.program import soft_threshold
 from keras_csc.ops.tensors import as_dtype_of
 from keras_csc.validation import check_integer
@@ -21,14 +22,17 @@ def sparse_code(
     padding="same",
     iterations=2,
     prox=None,
+    relative=False,
 ):
     """Runs FISTA on the convolutional sparse coding program.
 
     The program is `z* = argmin_z  λ‖z‖₁ + ½‖x - A z‖₂²`, optionally `z ≥ 0`.
     From `z = 0` on, `z ← prox(y + η Aᵀ(x - A y))` at the extrapolated point
-    `y = z + ((t' - 1)/t)(z - z')`. Gradients with respect to `x`, `W` and `λ`
-    flow through these iterations; the step size is held constant.
-    `solve_sparse_code` goes on until it has converged.
+    `y = z + ((t' - 1)/t)(z - z')`. Gradients with respect to `x`, `W`, `λ` and
+    `η` flow through these iterations. Let them flow through an `η` that you
+    compute from `W`: a gradient that takes `η` for a constant aligns the atoms,
+    and so lets `λmax(AᵀA)` rise. `solve_sparse_code` goes on until it has
+    converged.
 
     Args:
         images: tensor `(batch, height, width, channels)`.
@@ -43,6 +47,9 @@ def sparse_code(
         prox: function of values `v` and a threshold `t`, which returns
             `argmin_z t p(z) + ½‖z - v‖²`. `p` is the penalty in the place of
             `‖z‖₁`, such as a penalty of groups. By default the soft threshold.
+        relative: bool, whether the penalty is `sparsity · rms(Aᵀx)` for every
+            example, with the root of the mean square over places and filters.
+            Then `c · x` has the codes `c · z`, for every `c > 0`.
 
     Returns:
         Codes `(batch, code_height, code_width, filters)`.
@@ -62,12 +69,17 @@ def sparse_code(
             "there may be."
         )
     kernel = ops.convert_to_tensor(kernel)
-    step_size = ops.stop_gradient(as_dtype_of(step_size, images))
-    threshold = step_size * as_dtype_of(sparsity, images)
+    step_size = as_dtype_of(step_size, kernel)
     # The step size is folded into the kernels, the smaller arrays.
-    target = analysis(images, step_size * kernel, strides, padding)
+    target = as_dtype_of(step_size * kernel, images)
+    target = analysis(images, target, strides, padding)
+    threshold = as_dtype_of(sparsity, images)
+    if relative:
+        threshold = threshold * root_mean_square(target)
+    else:
+        threshold = threshold * as_dtype_of(step_size, images)
     size = ops.shape(images)[1:3]
-    scaled = ops.sqrt(step_size) * kernel
+    scaled = as_dtype_of(ops.sqrt(step_size) * kernel, images)
     if prox is None:
         prox = functools.partial(soft_threshold, nonnegative=nonnegative)
     codes = previous = prox(target, threshold)

@@ -26,6 +26,7 @@ CASES = {
             **DICTIONARY,
             "filters": 5,
             "sparsity": 0.25,
+            "relative": False,
             "zeros": 0.5,
             "nonnegative": True,
             "iterations": 3,

@@ -17,26 +17,33 @@ def images(size=(8, 7), channels=2, batch=3, dtype="float32"):
 
 
 def exact_layer(**arguments):
-    arguments = {"sparsity": 0.3, "iterations": 4, **arguments}
+    arguments = {"sparsity": 0.3, "relative": False, **arguments}
+    arguments = {"iterations": 4, "nonnegative": False, **arguments}
     layer = ConvSparseCoding2D(4, 3, dtype="float64", **arguments)
     layer.build((None, 8, 7, 2))
     return layer
 
 
-def test_half_precision_is_measured_in_float32():
-    layer = ConvSparseCoding2D(
-        4, 3, dtype="bfloat16", kernel_constraint="tight_frame"
-    )
+@pytest.mark.parametrize("relative", [False, True])
+def test_half_precision_is_measured_in_float32(relative):
+    layer = ConvSparseCoding2D(4, 3, dtype="bfloat16", relative=relative)
     codes = layer(images(), training=True)
     assert codes.dtype == "bfloat16" and np.any(codes)
     weights = np.array([0.0, 0.5, 2.0], "float32")
     found = layer.objective(tf.constant(images()), codes, weights)
     assert found.dtype == "float32"
+    inputs = images(dtype="float64")
+    kernel = tf.cast(layer.kernel.value, "float64").numpy()
+    bound = float(keras_csc.ops.frame_bound(kernel))
+    sparsity = weights.reshape(3, 1, 1, 1) / bound
+    if relative:
+        seen = references.analyze(inputs, kernel, 1, "same")
+        sparsity *= np.sqrt(np.mean(seen**2, (1, 2, 3), keepdims=True))
     expected = references.program_value(
-        images(dtype="float64"),
+        inputs,
         tf.cast(codes, "float64").numpy(),
-        tf.cast(layer.kernel.value, "float64").numpy(),
-        weights.reshape(3, 1, 1, 1),
+        kernel / bound,
+        sparsity,
         *(1, "same"),
     )
     np.testing.assert_allclose(found, expected, rtol=1e-5)
@@ -84,7 +91,7 @@ def test_a_layer_that_is_built_by_its_call(build):
 def test_codes_are_those_of_the_program_with_the_stored_step(
     nonnegative, strides, padding
 ):
-    """With the sparsity of the layer, or of the call."""
+    """Times `L`; with the sparsity of the layer, or of the call."""
     layer = exact_layer(
         nonnegative=nonnegative, strides=strides, padding=padding
     )
@@ -96,22 +103,120 @@ def test_codes_are_those_of_the_program_with_the_stored_step(
         (each, each.reshape(3, 1, 1, 1)),
     ):
         codes = layer(inputs, sparsity=given).numpy()
-        expected = references.solve_sparse_code(
+        bound = layer.operator_norm.numpy()
+        expected = bound * references.solve_sparse_code(
             *(inputs, layer.kernel.numpy(), sparsity),
-            *(1 / layer.operator_norm.numpy(), nonnegative, strides, padding),
+            *(1 / bound, nonnegative, strides, padding),
             iterations=4,
         )
         np.testing.assert_allclose(codes, expected, rtol=0, atol=1e-12)
         assert np.any(codes == 0) and np.any(codes != 0)
+    drawn = layer.synthesize(codes, inputs.shape[1:3])
+    expected = references.synthesize(
+        codes / bound, layer.kernel.numpy(), (8, 7), strides, padding
+    )
+    np.testing.assert_allclose(drawn, expected, atol=1e-12)
 
+
+def test_one_step_is_a_convolution_with_a_threshold():
+    """A relative one is a share of what the atoms see in the example."""
+    inputs, each = images(dtype="float64"), np.array([0.0, 0.7, 2.0])
+    for relative in (False, True):
+        layer = exact_layer(relative=relative, nonnegative=True, iterations=1)
+        seen = references.analyze(inputs, layer.kernel.numpy(), 1, "same")
+        level = np.sqrt(np.mean(seen**2, (1, 2, 3), keepdims=True))
+        threshold = each.reshape(3, 1, 1, 1) * (level if relative else 1)
+        codes = layer(inputs, sparsity=each)
+        expected = np.maximum(seen - threshold, 0)
+        np.testing.assert_allclose(codes, expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("gradient", ["unrolled", "implicit"])
+def test_codes_of_a_relative_threshold_scale_with_the_image(gradient):
+    layer = exact_layer(relative=True, gradient=gradient, iterations=50)
+    inputs = images(dtype="float64")
+    codes = layer(inputs)
+    assert 0.1 < np.mean(codes == 0) < 0.9
+    np.testing.assert_allclose(layer(1e4 * inputs), 1e4 * codes, atol=1e-9)
+    for black in (0 * inputs, tf.zeros_like(inputs)):
+        black = tf.constant(black)
+        with tf.GradientTape() as tape:
+            tape.watch(black)
+            codes = layer(black, training=True)
+        assert not np.any(codes)
+        by_kernel, by_image = tape.gradient(
+            codes, [layer.kernel.value, black], tf.ones_like(codes)
+        )
+        assert np.all(np.isfinite(by_kernel)) and np.all(np.isfinite(by_image))
+
+
+CASES = [
+    {"strides": 2, "nonnegative": True},
+    {"relative": True},
+    {"gradient": "implicit", "iterations": 600},
+]
+
+
+@pytest.mark.parametrize("arguments", CASES, ids=str)
+def test_gradient_in_training_goes_through_the_bound(arguments):
+    """By finite differences of an autoencoder, along random directions."""
+    layer = exact_layer(**arguments)
+    rng, inputs = np.random.default_rng(2), images(dtype="float64")
+    weights = rng.normal(size=inputs.shape)
+
+    @tf.function
+    def value():
+        drawn = layer.synthesize(layer(inputs, training=True), (8, 7))
+        return tf.reduce_sum(weights * drawn)
+
+    with tf.GradientTape() as tape:
+        found = value()
+    gradient = tape.gradient(found, layer.kernel.value).numpy()
+    kernel = layer.kernel.numpy()
+    for _ in range(3):
+        direction = rng.normal(size=kernel.shape)
+        sides = []
+        for step in (1e-6, -1e-6):
+            layer.kernel.assign(kernel + step * direction)
+            sides.append(float(value()))
+        expected = (sides[0] - sides[1]) / 2e-6
+        assert np.vdot(gradient, direction) == pytest.approx(expected, rel=1e-5)
+
+
+def test_bound_of_a_tight_frame_is_a_constant():
+    layer = exact_layer(kernel_constraint="tight_frame", strides=2)
+    before = layer.operator_norm.numpy()
+    assert before == pytest.approx(4, rel=2e-3)
+    layer.kernel.assign(2 * layer.kernel)
+    layer(images(dtype="float64"), training=True)
+    assert layer.operator_norm.numpy() == before
+
+
+@pytest.mark.parametrize("ends", [(0, 1), (-1, 1), "standardised"], ids=str)
+def test_eight_layers_keep_the_size_of_their_images(ends):
+    """Of smooth images: within a factor of 4, with the defaults."""
+    keras.utils.set_random_seed(0)
+    rng = np.random.default_rng(0)
+    smooth = rng.normal(size=(16, 4, 4, 3)).repeat(4, 1).repeat(4, 2)
+    smooth = smooth + 0.3 * rng.normal(size=smooth.shape)
+    signal = (smooth - smooth.mean()) / smooth.std()
+    if ends != "standardised":
+        part = (smooth - smooth.min()) / np.ptp(smooth)
+        signal = ends[0] + (ends[1] - ends[0]) * part
+    first = np.sqrt(np.mean(signal**2))
+    for _ in range(8):
+        signal = ConvSparseCoding2D(32, 3)(signal)
+        share = np.sqrt(np.mean(np.square(signal))) / first
+        assert 1 / 4 < share < 4
 
 def test_implicit_codes_and_gradients_are_those_of_the_solver():
     layer = exact_layer(gradient="implicit")
     inputs, kernel, found = images(dtype="float64"), layer.kernel.value, []
+    bound = layer.operator_norm.value
     for code in (
         lambda: layer(inputs),
         lambda: keras_csc.ops.solve_sparse_code(
-            *(inputs, kernel, 0.3, layer.step_size),
+            *(inputs, kernel / bound, 0.3 / bound, bound),
             iterations=4,
             tolerance=None,
         ),
@@ -150,7 +255,6 @@ def test_stored_norm_is_the_bound_of_the_dictionary():
         kernel = layer.kernel.numpy()
         expected = keras_csc.ops.frame_bound(kernel, 2)
         np.testing.assert_allclose(layer.operator_norm, expected, rtol=1e-12)
-        np.testing.assert_allclose(layer.step_size, 1 / expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize("gradient", ["unrolled", "implicit"])
@@ -173,7 +277,7 @@ def test_a_dictionary_of_zeros_has_finite_codes_and_gradients(gradient):
             assert np.all(np.isfinite(value))
     layer.kernel.assign(np.random.default_rng(1).normal(size=(3, 3, 2, 4)))
     layer.update_operator_norm()
-    assert np.any(layer(inputs)) and np.isfinite(layer.step_size)
+    assert np.any(layer(inputs))
 
 
 def test_images_smaller_than_an_atom_are_refused():
@@ -225,6 +329,8 @@ def test_a_budget_of_zeros_sets_the_threshold():
         2,
         strides=2,
         sparsity=0.1,
+        relative=False,
+        nonnegative=False,
         zeros=0.75,
         iterations=1,
         kernel_constraint="tight_frame",
@@ -304,6 +410,8 @@ def test_a_layer_draws_with_the_atoms_of_another(coding):
     own = ConvSparseDecoding2D(2, 3, strides, padding)
     own.build(z.shape)
     own.kernel.assign(coding.kernel)
+    if isinstance(coding, ConvSparseCoding2D):
+        own.kernel.assign(coding.dictionary())
     np.testing.assert_array_equal(result, own(z))
     if isinstance(coding, ConvSparseCoding2D):
         np.testing.assert_array_equal(result, coding.synthesize(z))
@@ -334,10 +442,10 @@ def of_places(values, threshold):
 
 
 def test_another_prox_solves_another_program():
-    """The solution of `λ Σ ‖z‖₂ + ½‖x - A z‖²` by its optimality conditions."""
+    """`(λ/L) Σ ‖y‖₂ + ½‖x - A y / L‖²`, by its optimality conditions."""
     given = images((6, 6), batch=2)
     layer = ConvSparseCoding2D(
-        5, 3, sparsity=0.8, iterations=400, prox=of_places
+        5, 3, sparsity=0.8, relative=False, iterations=400, prox=of_places
     )
     again = ConvSparseCoding2D.from_config(layer.get_config())
     codes = np.asarray(layer(given))

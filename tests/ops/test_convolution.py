@@ -260,3 +260,25 @@ def test_frame_bound_is_that_of_the_patches(filters, scale):
 
 def test_a_dictionary_of_zeros_has_norm_zero():
     assert ops.frame_bound(np.zeros((3, 3, 2, 3))) == 0
+
+
+@pytest.mark.parametrize("filters", [5, 40])
+def test_gradient_of_the_frame_bound(filters):
+    """`dL = ⌈k/s⌉² 2 <W P, dW>` with `P = G^(N-1) (tr Gᴺ)^(1/N - 1)`."""
+    rng = np.random.default_rng(1)
+    kernel = tf.constant(rng.normal(size=(4, 4, 2, filters)))
+    with tf.GradientTape() as tape:
+        tape.watch(kernel)
+        bound = ops.frame_bound(kernel, 2)
+    left, values, right = np.linalg.svd(
+        kernel.numpy().reshape(32, filters), full_matrices=False
+    )
+    shares = (values / values[0]) ** 2
+    total = np.sum(shares**4096)
+    factors = shares**4095 * total ** (1 / 4096 - 1)
+    expected = 4 * 2 * (left * (values * factors)) @ right
+    np.testing.assert_allclose(
+        tape.gradient(bound, kernel).numpy().reshape(32, filters),
+        expected,
+        atol=1e-9,
+    )

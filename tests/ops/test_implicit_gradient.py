@@ -131,15 +131,14 @@ def test_no_iteration_is_kept_for_the_gradient():
 
 
 def test_no_gradient_flows_to_the_step():
+    """A solution does not depend on it."""
     images, kernel, step_size = map(tf.convert_to_tensor, problem())
     with tf.GradientTape() as tape:
         tape.watch([images, step_size])
-        solved = ops.solve_sparse_code(
+        codes = ops.solve_sparse_code(
             images, kernel, 0.2, step_size, iterations=5
         )
-        unrolled = ops.sparse_code(images, kernel, 0.2, step_size)
-        value = tf.reduce_sum(solved) + tf.reduce_sum(unrolled)
-    by_images, by_step = tape.gradient(value, [images, step_size])
+    by_images, by_step = tape.gradient(codes, [images, step_size])
     assert np.any(by_images) and by_step is None
 
 

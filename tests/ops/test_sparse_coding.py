@@ -70,8 +70,8 @@ def test_gradients_are_those_of_finite_differences(
     sparsity, nonnegative, kernel_size, strides, padding, iterations
 ):
     *point, step_size = problem(4, (6, 6), kernel_size, strides, padding)
-    point.append(SPARSITIES[sparsity])
-    arguments = step_size, nonnegative, strides, padding, iterations
+    point += [SPARSITIES[sparsity], np.array(step_size)]
+    arguments = nonnegative, strides, padding, iterations
     rng = np.random.default_rng(6)
     tensors = [tf.constant(value) for value in point]
     with tf.GradientTape() as tape:
