@@ -207,24 +207,26 @@ class ConvSparseCoding2D(keras.layers.Layer):
         change = RATE * (self.zeros - found / count)
         self.log_sparsity.assign(self.log_sparsity + change)
 
-    def frame_bound(self, training=True):
-        """`L`, a scalar tensor.
+    def frame_bound(self, training=None):
+        """`L`, a scalar tensor: of the atoms as they are, with its gradient.
 
-        In training it is the bound of the atoms as they are, with its gradient.
-        In inference, for frozen atoms and for tight frames, it is the stored
-        `operator_norm`.
+        It is the stored `operator_norm`, a constant, for `training=False`, for
+        frozen atoms, and for tight frames, which all have the same.
         """
-        tight = isinstance(self.kernel_constraint, constraints.TightFrame)
-        if not training or tight or not self.trainable:
+        if self._is_stored(training):
             return ops.convert_to_tensor(self.operator_norm)
         return self._bound()
+
+    def _is_stored(self, training):
+        tight = isinstance(self.kernel_constraint, constraints.TightFrame)
+        return tight or not self.trainable or training in (False, 0)
 
     def _bound(self):
         bound = frame_bound(at_least_float32(self.kernel), self.strides)
         # Without atoms all codes are 0, and any step will do.
         return ops.where(ops.equal(bound, 0), 1, bound)
 
-    def dictionary(self, training=True):
+    def dictionary(self, training=None):
         """`D = A / L`, tensor of the kernel's shape, at least float32.
 
         Args:
@@ -259,7 +261,7 @@ class ConvSparseCoding2D(keras.layers.Layer):
 
     def call(self, images, sparsity=None, training=None):
         bound = self.frame_bound(training)
-        if training:
+        if not self._is_stored(training):
             self.operator_norm.assign(ops.stop_gradient(bound))
         return self._solve(images, sparsity, bound, self.iterations)
 
@@ -319,7 +321,16 @@ class ConvSparseCoding2D(keras.layers.Layer):
             codes: tensor `(batch, code_height, code_width, filters)`.
             image_size: `(height, width)`, by default as in
                 `ops.synthesis_size`.
+
+        Raises:
+            ValueError: for a Keras tensor. A functional model draws by the
+                layer `ConvSparseDecoding2D(coding_layer=...)`.
         """
+        if keras.backend.is_keras_tensor(codes):
+            raise ValueError(
+                "`synthesize` takes no Keras tensor. In a functional model, "
+                "draw by ConvSparseDecoding2D(coding_layer=layer)(codes)."
+            )
         return synthesis(
             codes,
             as_dtype_of(self.dictionary(), codes),

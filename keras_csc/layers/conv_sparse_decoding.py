@@ -1,4 +1,5 @@
 import keras
+import numpy as np
 from keras import ops
 
 from keras_csc import constraints
@@ -19,10 +20,9 @@ class ConvSparseDecoding2D(keras.layers.Layer):
     A transposed convolution of the codes with a dictionary of atoms, without
     offset: the image is a sum of the atoms, each as strong as its code says.
 
-    With a `coding_layer` it draws with the atoms of that layer, and is its
-    exact synthesis operator. Then it has no weights of its own: the gradient of
-    what it draws moves the coding layer's kernel. The model that holds both
-    layers links them, so such a layer has no configuration.
+    With a `coding_layer` it draws with the atoms of that layer, as the layer's
+    `synthesize` does: `x = D y`. Then it has no weights of its own: the
+    gradient of what it draws moves the coding layer's kernel.
 
     Args:
         channels: int, channels of the images.
@@ -40,13 +40,14 @@ class ConvSparseDecoding2D(keras.layers.Layer):
         image_size: `(height, width)` of the images, by default
             `code_height · strides` for `"same"` and
             `(code_height - 1) · strides + kernel_size` for `"valid"`.
+        training: bool, as in a call of the coding layer.
 
     Input shape: `(batch, code_height, code_width, filters)`.
     Output shape: `(batch, height, width, channels)`.
 
     Raises:
-        ValueError: for an argument that is not as above, or an `image_size`
-            that has other codes.
+        ValueError: for an argument that is not as above, an `image_size` that
+            has other codes, or a coding layer that has no atoms yet.
 
     Reference:
         Dai et al., Closed-loop transcription via convolutional sparse coding,
@@ -54,9 +55,11 @@ class ConvSparseDecoding2D(keras.layers.Layer):
 
     Example:
 
-    >>> layer = keras_csc.layers.ConvSparseDecoding2D(3, 4, strides=2)
-    >>> layer(np.zeros((1, 16, 16, 16))).shape
-    TensorShape([1, 32, 32, 3])
+    >>> coding = keras_csc.layers.ConvSparseCoding2D(16, 4, strides=2)
+    >>> images = keras.Input((32, 32, 3))
+    >>> drawing = keras_csc.layers.ConvSparseDecoding2D(coding_layer=coding)
+    >>> keras.Model(images, drawing(coding(images))).output_shape
+    (None, 32, 32, 3)
     """
 
     def __init__(
@@ -65,19 +68,22 @@ class ConvSparseDecoding2D(keras.layers.Layer):
         kernel_size=None,
         strides=1,
         padding="same",
-        kernel_initializer="random_normal",
-        kernel_constraint="unit_atoms",
+        kernel_initializer="glorot_uniform",
+        kernel_constraint=None,
         coding_layer=None,
         **kwargs,
     ):
         super().__init__(**kwargs)
+        if isinstance(coding_layer, dict):
+            coding_layer = keras.saving.deserialize_keras_object(coding_layer)
         if coding_layer is not None:
-            strides, padding = coding_layer.strides, coding_layer.padding
-            if isinstance(strides, tuple):  # of a Conv2D
-                strides = strides[0]
+            padding = coding_layer.padding
+            # Tuples of a Conv2D.
+            strides = np.ravel(coding_layer.strides)[0].item()
+            kernel_size = np.ravel(coding_layer.kernel_size)[0].item()
         else:
-            check_integer(1, channels=channels, kernel_size=kernel_size)
-        check_integer(1, strides=strides)
+            check_integer(1, channels=channels)
+        check_integer(1, kernel_size=kernel_size, strides=strides)
         check_choice(("same", "valid"), padding=padding)
         self.channels = channels
         self.kernel_size = kernel_size
@@ -86,29 +92,38 @@ class ConvSparseDecoding2D(keras.layers.Layer):
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.kernel_constraint = constraints.get(kernel_constraint)
         # A function, as Keras would take the layer for a part of this one.
-        self._coding_layer = coding_layer and (lambda: coding_layer)
+        self._coding_layer = lambda: coding_layer
         self.input_spec = keras.InputSpec(ndim=4)
 
     def build(self, input_shape):
         filters = input_shape[-1]
         self.input_spec = keras.InputSpec(ndim=4, axes={-1: filters})
-        if self._coding_layer is None:
+        if self.coding_layer is None:
             self._kernel = add_dictionary(self, self.channels, filters)
         else:
-            self.kernel_size, _, self.channels, _ = self.kernel.shape
+            self.channels = self.kernel.shape[2]
+
+    @property
+    def coding_layer(self):
+        """The layer that it draws with, or `None`."""
+        return self._coding_layer()
 
     @property
     def kernel(self):
         """The dictionary `(k, k, channels, filters)`, own or shared."""
-        if self._coding_layer is None:
+        if self.coding_layer is None:
             return self._kernel
-        return self._coding_layer().kernel
+        if not self.coding_layer.built:
+            raise ValueError(
+                "`coding_layer` has no atoms yet. Build it, or call it on "
+                f"images, first. Received: {self.coding_layer}"
+            )
+        return self.coding_layer.kernel
 
     def call(self, codes, image_size=None, training=None):
         kernel = self.kernel
-        layer = self._coding_layer and self._coding_layer()
-        if isinstance(layer, ConvSparseCoding2D):
-            kernel = layer.dictionary(training)
+        if isinstance(self.coding_layer, ConvSparseCoding2D):
+            kernel = self.coding_layer.dictionary(training)
         kernel = as_dtype_of(kernel, codes)
         return synthesis(codes, kernel, image_size, self.strides, self.padding)
 
@@ -117,7 +132,8 @@ class ConvSparseDecoding2D(keras.layers.Layer):
             synthesis_size(n, self.kernel_size, self.strides, self.padding)
             for n in input_shape[1:3]
         ]
-        return (input_shape[0], *sizes, self.channels)
+        channels = self.channels or self.kernel.shape[2]
+        return (input_shape[0], *sizes, channels)
 
     def compute_output_spec(self, codes, image_size=None):
         shape = self.compute_output_shape(codes.shape)
@@ -130,11 +146,10 @@ class ConvSparseDecoding2D(keras.layers.Layer):
         return keras.KerasTensor(shape, dtype=self.compute_dtype)
 
     def get_config(self):
-        if self._coding_layer is not None:
-            raise NotImplementedError(
-                "A layer that draws with another layer's atoms is made by the "
-                "model of both, in its constructor."
-            )
+        if self.coding_layer is not None:
+            # Keras restores one layer where a model holds it twice.
+            coding = keras.saving.serialize_keras_object(self.coding_layer)
+            return {**super().get_config(), "coding_layer": coding}
         return {
             **super().get_config(),
             "channels": self.channels,

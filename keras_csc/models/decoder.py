@@ -17,13 +17,13 @@ LEAST_DEVIATION = 1e-3
 class Decoder(StagedDecoder):
     """The encoder, read downwards: every stage draws with its own atoms.
 
-    Stage `l` of the encoder, with the dictionary `A^l`, hands up
+    Stage `l` of the encoder, with the dictionary `D^l`, hands up
     `x^l = γ (z^l - m_l) / s_l + β`. Here `z^l` are its codes, or the positive
     and negative parts of signed codes. Downwards:
 
         x̂^L     = A_head (g₀ f)
         ẑ^l     = (x̂^l - β) / γ · s_l · g_l + m_l,  positive less negative part
-        x̂^{l-1} = A^l ẑ^l
+        x̂^{l-1} = D^l ẑ^l
         image   = clip(g_out Pᵀ x̂⁰, -1, 1)
 
     `P` is `ops.prefilter` if the encoder is lapped, else 1. The decoder's own
@@ -110,18 +110,19 @@ class Decoder(StagedDecoder):
         self.built = True
 
     def call(self, features, training=None, moments=None):
-        signal = self.draw(0, self.codes(features, moments)[0])
+        codes = self.codes(features, moments, training)
+        signal = self.draw(0, codes[0], training)
         signal = at_least_float32(self.image_gain * at_least_float32(signal))
         signal = self.encoder.from_blocks(signal)
         if self.output_limit == "tanh":
             return ops.tanh(signal)
         return ops.clip(signal, -1.0, 1.0)
 
-    def codes(self, features, moments=None):
+    def codes(self, features, moments=None, training=None):
         """`ẑ^l`, the codes that every stage draws with.
 
         Args:
-            features, moments: as in a call.
+            features, moments, training: as in a call.
 
         Returns:
             List of tensors like `EncoderOutput.codes`, from the image up;
@@ -132,7 +133,7 @@ class Decoder(StagedDecoder):
         codes = []
         for number, gain in zip(self._stages(), self.stage_gains):
             if codes:
-                signal = self.draw(number + 1, codes[0])
+                signal = self.draw(number + 1, codes[0], training)
             else:
                 signal = self._draw_head(features)
             codes.insert(0, self._codes(number, signal, gain, moments))
@@ -158,9 +159,10 @@ class Decoder(StagedDecoder):
             codes = positive - negative
         return codes
 
-    def draw(self, number, codes):
-        """`A z` of a stage's codes, with 0 for the lowest stage."""
-        return self.decoding_layers[-1 - number](codes)
+    def draw(self, number, codes, training=None):
+        """`D z` of a stage's codes, with 0 for the lowest stage."""
+        layer = self.decoding_layers[-1 - number]
+        return layer(codes, training=bool(training))
 
     def calibrate(self, images):
         """Measures the gains of images, from the head down.

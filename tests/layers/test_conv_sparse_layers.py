@@ -209,6 +209,7 @@ def test_eight_layers_keep_the_size_of_their_images(ends):
         share = np.sqrt(np.mean(np.square(signal))) / first
         assert 1 / 4 < share < 4
 
+
 def test_implicit_codes_and_gradients_are_those_of_the_solver():
     layer = exact_layer(gradient="implicit")
     inputs, kernel, found = images(dtype="float64"), layer.kernel.value, []
