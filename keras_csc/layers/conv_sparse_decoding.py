@@ -1,6 +1,5 @@
 import keras
 import numpy as np
-from keras import ops
 
 from keras_csc import constraints
 from keras_csc.layers.conv_sparse_coding import ConvSparseCoding2D
