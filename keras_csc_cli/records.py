@@ -129,7 +129,17 @@ COMMIT = commit()
 
 def sessions(path):
     """The sessions that a `run.json` holds; none without it."""
-    return read_json(path, sessions=list)["sessions"] if path.exists() else []
+    found = read_json(path, sessions=list)["sessions"] if path.exists() else []
+    for each in found:
+        if not (
+            isinstance(each, dict)
+            and isinstance(each.get("seconds"), float)
+            and isinstance(each.get("training_images", {}), dict)
+        ):
+            raise UsageError(
+                f"{path} is damaged: {each!s:.40} is no session. Remove it."
+            )
+    return found
 
 
 def check_images(path, images):
