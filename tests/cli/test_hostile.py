@@ -177,7 +177,7 @@ CASES = [
      "no checkpoint", photos),
     (f"{DENOISER} 2>/dev/full; rm run/checkpoints/*/*.index; {DENOISER}", NO,
      "None of the 1", photos),
-    (f"{TRAIN} --dataset=cifar10 --data_dir=.", NO, "not prepared", nothing),
+    (f"{TRAIN} --dataset=mnist --data_dir=.", NO, "not prepared", nothing),
     # The process.
     ("train.py --help | head -1; test ${PIPESTATUS[0]} = 141", OK, "", nothing),
     (f"KERAS_HOME=keras {SHORT}", OK, "",
