@@ -158,10 +158,7 @@ def _check(options):
 
 
 def parse(given, sections=None):
-    """Options of arguments such as `["--dataset=digits"]`, by default train's.
-
-    `sections` are those of another command.
-    """
+    """Options of `["--dataset=digits"]`, flags of train or of `sections`."""
     flag_values, sections = flags.FlagValues(), sections or SECTIONS
     kinds.define(sections, flag_values)
     try:

@@ -45,7 +45,8 @@ PICTURE = rf"\.[\w.+-]+{PARTIAL}\.png"
 # process leaves them, and the next removes them.
 TEMPORARY = {
     ".": rf"\.(flags|run|evaluation[\w.+-]*){PARTIAL}\.json"
-    rf"|\.report{PARTIAL}\.html|\.denoiser{PARTIAL}\.keras|\.model-new|\.\.model-new-\w{{8}}\.partial",
+    rf"|\.(report{PARTIAL}\.html|denoiser{PARTIAL}\.keras)"
+    r"|\.model-new|\.\.model-new-\w{8}\.partial",
     "checkpoints": r"\.step-\d{8,}\.partial",
     "pictures": PICTURE,
     "pictures/evaluation-*": PICTURE,
@@ -235,15 +236,11 @@ class Workdir:
         return devices.dtype_policy(given)
 
     def begin(self, options, images):
-        """Claims the folder for a training, the first or one that goes on.
-
-        Args:
-            options: of the command.
-            images: dict, `identity()` of the training images.
+        """Claims the folder for a training of images with this `identity()`.
 
         Raises:
-            UsageError: for a run of other options or images, or without a
-                checkpoint, but with a model that a new run would replace.
+            UsageError: for a run of other options or images, or one with a
+                model, which a new run would replace, and no checkpoint.
         """
         if found(self.checkpoints):
             check_images(self.run, images)
