@@ -78,13 +78,12 @@ class Progress:
         last = done == self.total
         if now < self.next_line and not (self.shown and last):
             return
-        rate = done / max(now - self.start, 1e-9)
-        left = (self.total - done) / max(rate, 1e-9)
-        parts = [
-            f"{self.label}: {done}/{self.total}",
-            f"{duration(left)} left",
-            f"{rate:,.0f}/s",
-        ]
+        parts = [f"{self.label}: {done}/{self.total}"]
+        if done:
+            rate = done / max(now - self.start, 1e-9)
+            left = (self.total - done) / rate
+            parts.append(f"{duration(left)} left")
+            parts += [f"{rate:,.0f}/s"] if rate >= 1 else []
         self.line.show(parts, last)
         self.next_line = now + 1.0
         self.shown = True

@@ -26,6 +26,8 @@ from keras_csc.report import write_report
 from keras_csc.terminal import say
 
 PAGE = "report.html"
+# Errors for a line of a log that has no finite step.
+NO_RECORD = (ValueError, AttributeError, KeyError, OverflowError)
 
 
 def source_of(model, trained, split, **given):
@@ -129,12 +131,11 @@ def _log(path):
     text = path.read_text(errors="replace") if path.exists() else ""
     found = []
     for line in text.splitlines():
-        with contextlib.suppress(ValueError, AttributeError):
-            record = json.loads(line).items()
-            found.append(
-                {k: v for k, v in record if isinstance(v, (int, float))}
-            )
-    return [record for record in found if "step" in record]
+        with contextlib.suppress(*NO_RECORD):
+            record = json.loads(line, parse_int=float).items()
+            record = {k: v for k, v in record if isinstance(v, float)}
+            found.append({**record, "step": int(record["step"])})
+    return found
 
 
 def _checked(output):

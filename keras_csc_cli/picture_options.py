@@ -86,8 +86,9 @@ DENOISER = kinds.Command(
     keras-csc train-denoiser --data_dir=FOLDER --workdir=runs/denoiser
 
 FOLDER holds photographs, some hundred or more; they are made grey. The denoiser
-that ships learned from 300. Writes to --workdir: denoiser.keras, run.json,
-tensorboard/, checkpoints/. Run the same command again to go on.
+that ships learned from 300. Writes to --workdir: checkpoints/, run.json,
+tensorboard/, and at the end denoiser.keras and evaluation.json. Run the same
+command again to go on from the last checkpoint.
 """,
     kinds.sections_of(
         """

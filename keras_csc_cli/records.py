@@ -17,6 +17,7 @@ import keras
 import tensorflow as tf
 
 import keras_csc
+from keras_csc.callbacks.checkpoints import steps_taken
 from keras_csc.files import replacing
 
 MOST = 64 * 2**20  # bytes of a file of JSON
@@ -128,7 +129,17 @@ COMMIT = commit()
 
 def sessions(path):
     """The sessions that a `run.json` holds; none without it."""
-    return read_json(path, sessions=list)["sessions"] if path.exists() else []
+    found = read_json(path, sessions=list)["sessions"] if path.exists() else []
+    for each in found:
+        if not (
+            isinstance(each, dict)
+            and isinstance(each.get("seconds"), float)
+            and isinstance(each.get("training_images", {}), dict)
+        ):
+            raise UsageError(
+                f"{path} is damaged: {each!s:.40} is no session. Remove it."
+            )
+    return found
 
 
 def check_images(path, images):
@@ -179,7 +190,8 @@ class SessionLog(keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
         self._before = sessions(self.path)
         self._about = identification()
-        self._first_step, self._began = self.model.step, time.monotonic()
+        self._first_step = steps_taken(self.model)
+        self._began = time.monotonic()
         self._record()
 
     def on_epoch_end(self, epoch, logs=None):
@@ -187,7 +199,7 @@ class SessionLog(keras.callbacks.Callback):
 
     def _record(self):
         seconds = max(round(time.monotonic() - self._began, 1), 0.1)
-        steps = self.model.step - self._first_step
+        steps = steps_taken(self.model) - self._first_step
         session = {
             **self._about,
             "training_images": self.images,

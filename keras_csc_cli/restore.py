@@ -63,7 +63,9 @@ def run(options):
 
     for path, output in jobs:
         try:
-            found = _restored(options, read(path), show)
+            picture = read(path)
+            noise = _noise(options, picture, path)
+            found = _restored(options, picture, noise, show)
             if found.alpha is not None:
                 say(f"{output} is without transparency.")
             output.parent.mkdir(parents=True, exist_ok=True)
@@ -130,11 +132,22 @@ def _jobs_of_folder(options, source, target):
     ]
 
 
-def _restored(options, picture, progress):
+def _noise(options, picture, path):
+    """The deviation of a picture's noise, or `None` for the task's default."""
+    if options.noise is not None:
+        return options.noise / LEVELS
+    if options.task != "denoise":
+        return None
+    noise = restoration.estimate_noise(picture.pixels)
+    say(f"{path}: noise of {LEVELS * noise:.1f} of 255, estimated.")
+    return max(noise, restoration.tasks.LEAST_NOISE)
+
+
+def _restored(options, picture, noise, progress):
     """The picture that the task makes of a picture."""
     how = {"progress": progress}
-    if options.noise is not None:
-        how["noise"] = options.noise / LEVELS
+    if noise is not None:
+        how["noise"] = noise
     pixels = picture.pixels
     if options.task == "denoise":
         found = restoration.denoise(pixels, **how, turns=options.turns or 1)

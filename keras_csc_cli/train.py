@@ -19,6 +19,8 @@ import tensorflow as tf
 
 from keras_csc import callbacks
 from keras_csc import data
+from keras_csc.callbacks.checkpoints import steps_taken
+from keras_csc.callbacks.checkpoints import terms_of
 from keras_csc.terminal import say
 
 CHECKPOINT_MINUTES = 2.0  # most that a killed process loses
@@ -81,11 +83,7 @@ def train_in(workdir, options, strategy, chief, make_model):
         write=chief,
     )
     if chief:
-        if checkpoint.steps():
-            records.check_images(workdir.run, images)
-        else:
-            workdir.check_untrained()
-        workdir.claim(options)
+        workdir.begin(options, images)
     devices.mean(strategy, 0)  # The others wait for that.
     first_step = checkpoint.restore(model)
     seen = workdir.flags.exists()
@@ -123,18 +121,15 @@ def train_in(workdir, options, strategy, chief, make_model):
         called = [callbacks.StopOnNonFinite(), checkpoint]
         if chief:
             called = followers(options, workdir, splits, checkpoint, replicas)
-        try:
-            loop(
-                model,
-                devices.batches(strategy, source, model.step, **changes),
-                options.steps,
-                min(LOG_EVERY, options.save_every),
-                called,
-                strategy,
-            )
-        except InputError:
-            data.check_readable(source)
-            raise
+        loop(
+            model,
+            source,
+            devices.batches(strategy, source, model.step, **changes),
+            options.steps,
+            min(LOG_EVERY, options.save_every),
+            called,
+            strategy,
+        )
     interruption.check()
 
     # === Result: all that is left is the chief's to make ===
@@ -159,7 +154,7 @@ def followers(options, workdir, splits, checkpoint, replicas):
     ]
 
 
-def loop(model, batches, steps, log_every, callbacks, strategy):
+def loop(model, source, batches, steps, log_every, callbacks, strategy):
     """Trains a model from its current step to `steps`.
 
     It calls Keras callbacks as `fit` does, with a logging interval for an
@@ -168,7 +163,8 @@ def loop(model, batches, steps, log_every, callbacks, strategy):
     Intervals end at multiples of `log_every`.
 
     Args:
-        model: compiled `ClosedLoopAutoencoder`.
+        model: compiled Keras model.
+        source: of the images in the batches.
         batches: distributed dataset of global batches, from the model's
             current step on.
         steps: int, the step to stop at.
@@ -179,7 +175,8 @@ def loop(model, batches, steps, log_every, callbacks, strategy):
     Raises:
         Interrupted: after SIGTERM, SIGHUP or Ctrl-C, when the callbacks'
             `on_train_end` have been called.
-        InputError: if a batch can't be read.
+        DataError: if a batch can't be read, and an image neither.
+        InputError: if a batch can't be read, though all images can.
     """
 
     @tf.function(autograph=False, reduce_retracing=True)
@@ -189,17 +186,16 @@ def loop(model, batches, steps, log_every, callbacks, strategy):
         return strategy.reduce("MEAN", stop, axis=None) > 0
 
     callbacks = keras.callbacks.CallbackList(callbacks, model=model)
-    model.stop_training, first = False, model.step
+    model.stop_training, first = False, steps_taken(model)
     with interruption.held() as received:
         callbacks.on_train_begin()
         iterator = iter(batches)
         for step in range(first, steps):
             if step == first or step % log_every == 0:
                 began, waited = time.monotonic(), 0.0
-                for metric in model.train_metrics:
-                    metric.reset_state()
+                model.reset_metrics()
             asked = time.monotonic()
-            batch = _next(iterator)
+            batch = _next(iterator, source)
             waited += time.monotonic() - asked
             model.stop_training = bool(
                 run(batch, tf.constant(float(bool(received))))
@@ -207,7 +203,7 @@ def loop(model, batches, steps, log_every, callbacks, strategy):
             callbacks.on_train_batch_end(step)
             last = model.stop_training or step + 1 == steps
             if last or (step + 1) % log_every == 0:
-                logs = {m.name: float(m.result()) for m in model.train_metrics}
+                logs = {n: float(v) for n, v in terms_of(model).items()}
                 passed = max(time.monotonic() - began, 1e-9)
                 callbacks.on_epoch_end(
                     step + 1, {**logs, "input_wait": waited / passed}
@@ -218,14 +214,15 @@ def loop(model, batches, steps, log_every, callbacks, strategy):
     if model.stop_training or received:
         raise Interrupted(
             (received or [signal.SIGTERM])[0],
-            f"stopped at step {model.step}, which is saved",
+            f"stopped at step {steps_taken(model)}, which is saved",
         )
 
 
-def _next(iterator):
+def _next(iterator, source):
     try:
         return next(iterator)
     except tf.errors.OpError as error:
+        data.check_readable(source)
         raise InputError(
             f"A batch can't be read: {error.message.splitlines()[0]}"
         ) from error

@@ -1,33 +1,53 @@
 """Trains the denoiser that `keras-csc restore` uses."""
 
-import pathlib
-import sys
-
-from keras_csc_cli import devices
 from keras_csc_cli import interruption
 from keras_csc_cli import records
+from keras_csc_cli import train
+from keras_csc_cli import workdir as workdirs
 from keras_csc_cli.building import CACHE_BYTES
-from keras_csc_cli.command_line import UsageError
-from keras_csc_cli.interruption import Interrupted
+from keras_csc_cli.picture_options import DENOISER
 from keras_csc_cli.records import write_json
 
 import keras
 import tensorflow as tf
 from keras import ops
 
+from keras_csc import callbacks
 from keras_csc import data
-from keras_csc.files import locked
 from keras_csc.files import replacing
 from keras_csc.restoration import SparseDenoiser
 from keras_csc.restoration.geometry import BORDER
+from keras_csc.terminal import say
 
 # Side of what is denoised, of a crop or of one that is halved.
 SIDE, BATCH = 64, 8
 # The range of noise, of 255, and the noise of the images for validation.
 LEVELS, SHOWN = (3, 55), 25
-# Steps of an epoch, which ends with a checkpoint.
-EPOCH = 1000
+# Steps between lines of progress, which come with a checkpoint.
+EPOCH = 500
 HELD_OUT = 64
+
+
+class Workdir(workdirs.Workdir):
+    """The folder of a denoiser's run."""
+
+    command = DENOISER
+    may_change = frozenset({"data_dir", "workdir"})
+    result = "denoiser.keras"
+
+
+class ShownPSNR(keras.callbacks.Callback):
+    """Adds the PSNR of crops that are not trained on, by the mean weights."""
+
+    def __init__(self, held_out):
+        super().__init__()
+        self.held_out = held_out
+
+    def on_epoch_end(self, epoch, logs=None):
+        swapped = [keras.callbacks.SwapEMAWeights()]
+        _, logs["shown_psnr"] = self.model.evaluate(
+            *self.held_out, verbose=0, callbacks=swapped
+        )
 
 
 def main(options, make=SparseDenoiser):
@@ -38,86 +58,60 @@ def main(options, make=SparseDenoiser):
         make: function of a `dtype` policy that makes a model with the calls
             of `SparseDenoiser`.
     """
+    with Workdir(options.workdir) as workdir:
+        _train(options, make, workdir)
+
+
+def _train(options, make, workdir):
     keras.utils.set_random_seed(options.seed)
-    workdir = pathlib.Path(options.workdir)
-    records.check_folder(workdir)
-    workdir.mkdir(parents=True, exist_ok=True)
-    try:
-        with locked(workdir / ".lock", wait=False):
-            with interruption.held() as received:
-                _train(options, make, workdir, received)
-    except BlockingIOError:
-        raise UsageError(
-            f"{workdir} is in use by another process. Choose another --workdir."
-        ) from None
-
-
-def _train(options, make, workdir, received):
-    source = data.cached(_opened(options, "train"), CACHE_BYTES)
-    held_out, _ = data.load_arrays(_opened(options, "validation"), HELD_OUT)
-    model = make(dtype=devices.dtype_policy(options.dtype_policy))
+    options.dtype_policy = workdir.dtype_policy(options.dtype_policy)
+    source = _opened(options, "train")
+    workdir.begin(options, source.identity())
+    model = make(dtype=options.dtype_policy)
     compile_denoiser(model, options)
-    variables = model.variables + model.optimizer.variables
-    checkpoint = tf.train.Checkpoint(variables=[v.value for v in variables])
-    manager = tf.train.CheckpointManager(
-        checkpoint, str(workdir / "checkpoints"), max_to_keep=2
+    checkpoint = callbacks.TrainingCheckpoint(
+        workdir.checkpoints, EPOCH, train.CHECKPOINT_MINUTES
     )
-    _check_same(options, workdir / "flags.json")
-    if manager.restore_or_initialize():
-        step = int(model.optimizer.iterations)
-        print(f"Going on from step {step} of {options.steps}.")
-    first = int(model.optimizer.iterations)
-
-    def save(epoch, logs):
-        manager.save(int(model.optimizer.iterations))
-
-    def stop_when_due(batch, logs):
-        done = int(model.optimizer.iterations) >= options.steps
-        model.stop_training = done or bool(received)
-
-    if first < options.steps:
-        model.fit(
-            noisy_batches(source, BATCH, options.seed, first),
-            epochs=-(-(options.steps - first) // EPOCH),
-            steps_per_epoch=EPOCH,
-            shuffle=False,
-            verbose="auto" if sys.stdout.isatty() else 2,
-            validation_data=_with_noise(held_out),
-            callbacks=[
-                keras.callbacks.LambdaCallback(
-                    on_train_batch_end=stop_when_due, on_epoch_end=save
-                ),
-                keras.callbacks.SwapEMAWeights(),
-                keras.callbacks.TensorBoard(workdir / "tensorboard"),
-                keras.callbacks.TerminateOnNaN(),
+    first_step = checkpoint.restore(model)
+    if first_step:
+        say(f"Going on from step {first_step} of {options.steps}.")
+    pixels, _ = data.load_arrays(_opened(options, "validation"), HELD_OUT)
+    held_out = _with_noise(pixels)
+    if first_step < options.steps:
+        source = data.cached(source, CACHE_BYTES)
+        train.loop(
+            model,
+            source,
+            noisy_batches(source, BATCH, options.seed, first_step),
+            options.steps,
+            EPOCH,
+            [
+                callbacks.StopOnNonFinite(),
+                ShownPSNR(held_out),
+                checkpoint,
+                records.SessionLog(workdir.run, source, BATCH),
+                keras.callbacks.TensorBoard(workdir.path / "tensorboard"),
+                callbacks.ProgressLine(options.steps, BATCH),
             ],
+            tf.distribute.get_strategy(),
         )
-    step = int(model.optimizer.iterations)
-    if received:
-        raise Interrupted(received[0], f"stopped at step {step}")
-    if step < options.steps:
-        raise UsageError(
-            f"the loss is not a number after step {step}. Start again in "
-            "another --workdir, with a lower --learning_rate."
-        )
+    interruption.check()
     model.optimizer.finalize_variable_values(model.trainable_variables)
     trained = make(dtype="float32")
     trained.set_weights(model.get_weights())
-    with replacing(workdir / "denoiser.keras") as temporary:
+    with replacing(workdir.model) as temporary:
         trained.save(temporary)
     trained.compile(loss="mse", metrics=[psnr])
-    found = trained.evaluate(*_with_noise(held_out), verbose=0)
+    _, mean = trained.evaluate(*held_out, verbose=0)
     write_json(
-        workdir / "run.json",
+        workdir.path / "evaluation.json",
         {
-            "options": vars(options),
-            "images": source.identity(),
+            "psnr": {"noise": SHOWN, "mean": mean},
             "weights": trained.count_params(),
-            "psnr": {"noise": SHOWN, "mean": found[1]},
-            "trained": records.identification(),
+            "evaluated": records.identification(),
         },
     )
-    print(f"Trained denoiser: {workdir / 'denoiser.keras'}")
+    print(f"Trained denoiser: {workdir.model}")
 
 
 def _opened(options, split):
@@ -153,25 +147,6 @@ def psnr(images, others):
     """PSNR of every image in [0, 1], in decibels."""
     errors = ops.mean(ops.square(images - others), (1, 2, 3))
     return -10 * ops.log10(errors)
-
-
-def _check_same(options, path):
-    """Raises `UsageError` unless a folder goes on with its first flags."""
-    given = vars(options)
-    if path.exists():
-        before = records.read_json(path)
-        other = sorted(n for n, v in given.items() if before.get(n) != v)
-        if other:
-            raise UsageError(
-                f"{path.parent} holds a training with another --{other[0]}. "
-                "Choose another --workdir."
-            )
-    elif (path.parent / "denoiser.keras").exists():
-        raise UsageError(
-            f"{path.parent} holds a denoiser.keras that no run wrote there. "
-            "Choose another --workdir."
-        )
-    write_json(path, given)
 
 
 def noisy_batches(source, batch_size, seed=0, first_step=0):

@@ -157,15 +157,15 @@ def _check(options):
     check_images(options.dataset, options.data_dir)
 
 
-def parse(given):
-    """Options of a list of arguments such as `["--dataset=digits"]`."""
-    flag_values = flags.FlagValues()
-    kinds.define(SECTIONS, flag_values)
+def parse(given, sections=None):
+    """Options of `["--dataset=digits"]`, flags of train or of `sections`."""
+    flag_values, sections = flags.FlagValues(), sections or SECTIONS
+    kinds.define(sections, flag_values)
     try:
         flag_values(["train", *resolve_flag_files(given)])
     except flags.Error as error:
         raise UsageError(str(error)) from error
-    return kinds.values(SECTIONS, flag_values)
+    return kinds.values(sections, flag_values)
 
 
 def replaced(options, **others):

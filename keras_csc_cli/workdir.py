@@ -11,10 +11,11 @@ from keras_csc_cli import train_options
 from keras_csc_cli.checked_flags import text_of
 from keras_csc_cli.command_line import UsageError
 from keras_csc_cli.command_line import check_needed
+from keras_csc_cli.records import check_images
 from keras_csc_cli.records import read_json
 from keras_csc_cli.records import write_json
 
-from keras_csc.callbacks.checkpoints import step_of
+from keras_csc.callbacks.checkpoints import found
 from keras_csc.files import locked
 from keras_csc.files import remove
 from keras_csc.models import presets
@@ -27,6 +28,7 @@ WRITTEN = (
     ".model-new",
     ".model-old",
     "checkpoints",
+    "denoiser.keras",
     "evaluation.json",
     "flags.json",
     "log.jsonl",
@@ -43,7 +45,8 @@ PICTURE = rf"\.[\w.+-]+{PARTIAL}\.png"
 # process leaves them, and the next removes them.
 TEMPORARY = {
     ".": rf"\.(flags|run|evaluation[\w.+-]*){PARTIAL}\.json"
-    rf"|\.report{PARTIAL}\.html|\.model-new|\.\.model-new-\w{{8}}\.partial",
+    rf"|\.(report{PARTIAL}\.html|denoiser{PARTIAL}\.keras)"
+    r"|\.model-new|\.\.model-new-\w{8}\.partial",
     "checkpoints": r"\.step-\d{8,}\.partial",
     "pictures": PICTURE,
     "pictures/evaluation-*": PICTURE,
@@ -52,6 +55,9 @@ TEMPORARY = {
 
 class Workdir:
     """Paths of a run's folder, held by one process within its context.
+
+    `command` is what made the run, `may_change` has its flags that may change
+    when the run goes on, and `result` is the name of the trained model.
 
     A folder with a run's `flags.json` is a run's. Another folder becomes a
     run's if it holds nothing that a run would replace.
@@ -71,13 +77,17 @@ class Workdir:
             or can't be written, or another process holds it.
     """
 
+    command = train_options.TRAIN
+    may_change = train_options.MAY_CHANGE
+    result = "model"
+
     def __init__(self, path, create=True, hold=True, evaluated=None):
         self.path = checked_path(path)
         self.evaluated = evaluated or {}
         self.flags = self.path / "flags.json"
         self.run = self.path / "run.json"
         self.checkpoints = self.path / "checkpoints"
-        self.model = self.path / "model"
+        self.model = self.path / self.result
         self.old_model = self.path / ".model-old"
         self._held = contextlib.ExitStack()
         if not create:
@@ -190,15 +200,16 @@ class Workdir:
                 does not exist. To pass it over would be a wrong answer in
                 silence.
         """
-        known = vars(train_options.parse([]))
+        sections = self.command.sections
+        known = vars(train_options.parse([], sections))
         given = [
             f"--{name}={text_of(value)}"
             for name, value in self.recorded().items()
             if value is not None and value != known.get(name)
         ]
         try:
-            options = train_options.parse(given)
-            check_needed(options, train_options.NEEDED)
+            options = train_options.parse(given, sections)
+            check_needed(options, self.command.needed)
         except UsageError as error:
             raise UsageError(
                 f"{self.flags} is damaged or of another version of keras_csc: "
@@ -214,8 +225,7 @@ class Workdir:
         if not self.flags.exists():
             return None
         options = self.options()
-        steps = map(step_of, self.checkpoints.glob("*"))
-        begun = self.model.exists() or any(step is not None for step in steps)
+        begun = self.model.exists() or found(self.checkpoints)
         return options if begun else None
 
     def dtype_policy(self, given):
@@ -225,14 +235,22 @@ class Workdir:
             given = before.dtype_policy
         return devices.dtype_policy(given)
 
-    def check_untrained(self):
-        """Raises `UsageError` for a model that a new run would replace."""
-        if self.model.exists():
+    def begin(self, options, images):
+        """Claims the folder for a training of images with this `identity()`.
+
+        Raises:
+            UsageError: for a run of other options or images, or one with a
+                model, which a new run would replace, and no checkpoint.
+        """
+        if found(self.checkpoints):
+            check_images(self.run, images)
+        elif self.model.exists():
             raise UsageError(
                 f"{self.checkpoints} has no checkpoint to go on from, and a "
                 f"training from the start would replace {self.model} and the "
                 f"log. {OTHER}"
             )
+        self.claim(options)
 
     def claim(self, options):
         """Records a run's options as they are now, with all that may change.
@@ -244,7 +262,7 @@ class Workdir:
         differences = [
             f"{name} was {before[name]}, is {value}"
             for name, value in vars(options).items()
-            if name not in train_options.MAY_CHANGE and before[name] != value
+            if name not in self.may_change and before[name] != value
         ]
         if differences:
             raise self._refused(

@@ -225,6 +225,7 @@ def rate(run, options, given, path):
         else:
             train.loop(
                 measure.maker(run)(options, given.splits.num_classes),
+                given.source,
                 batches_of(options, given),
                 options.steps,
                 train.LOG_EVERY,

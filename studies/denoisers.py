@@ -12,6 +12,7 @@ import pathlib
 import time
 
 from keras_csc_cli import checked_flags
+from keras_csc_cli import devices
 from keras_csc_cli import train_denoiser
 from keras_csc_cli.picture_options import DENOISER
 from keras_csc_cli.records import identification
@@ -85,7 +86,7 @@ def options_of(data_dir, workdir):
 
 def seconds_a_step(options, make):
     """Median of some steps after the first."""
-    policy = train_denoiser.devices.dtype_policy(options.dtype_policy)
+    policy = devices.dtype_policy(options.dtype_policy)
     model = make(dtype=policy)
     train_denoiser.compile_denoiser(model, options)
     batch, side = train_denoiser.BATCH, train_denoiser.SIDE

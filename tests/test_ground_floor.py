@@ -277,6 +277,8 @@ def test_long_work_shows_plain_lines_and_its_end(capsys):
     assert lines[-1].startswith("loading: 10/10  0 s left  ")
     for line in lines:
         assert line.endswith("/s\n") and "\r" not in line
+    Progress("restoring", 100, patience=0.0).update(0)  # of no known rate
+    assert capsys.readouterr().err == "restoring: 0/100\n"
 
 
 CUDA = "E0000 cuda_platform.cc:52] failed call to cuInit: ..."

@@ -27,7 +27,7 @@ class StopOnNonFinite(keras.callbacks.Callback):
     """
 
     def on_epoch_end(self, epoch, logs=None):
-        _check_terms(logs or {}, self.model.step)
+        _check_terms(logs or {}, steps_taken(self.model))
 
 
 def _check_terms(terms, step):
@@ -36,7 +36,7 @@ def _check_terms(terms, step):
             raise NonFiniteError(
                 f"The term {name!r} is {float(value)} at step {step}. "
                 "Nothing of it is saved. Lower the learning rates or the "
-                "weights of the game."
+                "weights of the objective."
             )
 
 
@@ -47,26 +47,44 @@ def check_state(model):
     several workers it does not, as all of them would have to take part. Then it
     looks at all state.
     """
-    step, strategy = model.step, model.distribute_strategy
+    step, strategy = steps_taken(model), model.distribute_strategy
     if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
-        _check_terms({m.name: m.result() for m in model.train_metrics}, step)
+        _check_terms(terms_of(model), step)
     name = non_finite(itertools.chain(*state_of(model).values()))
     if name:
         raise NonFiniteError(
             f"The weight {name!r} is not finite at step {step}. Nothing of it "
-            "is saved. Lower the learning rates or the weights of the game."
+            "is saved. Lower the learning rates or the weights of the "
+            "objective."
         )
+
+
+# A `ClosedLoopAutoencoder` has its own count, terms, memory and optimizers.
+
+
+def steps_taken(model):
+    """Number of training steps that a compiled Keras model has taken."""
+    own = hasattr(model, "step")
+    return model.step if own else int(model.optimizer.iterations)
+
+
+def terms_of(model):
+    """Means of a model's terms since its metrics were reset, by name."""
+    if not hasattr(model, "train_metrics"):
+        return model.get_metrics_result()
+    return {m.name: m.result() for m in model.train_metrics}
 
 
 def state_of(model):
     """Lists of variables by owner; of a compiled model, all of its state."""
     if not model.compiled:
         return {"model": list(model.weights)}
-    memory = model.memory.variables.values() if model.memory else ()
+    memory = getattr(model, "memory", None)
+    optimizers = getattr(model, "optimizers", [model.optimizer])
     return {
         "model": list(model.weights),
-        "memory": list(memory),
-        "optimizers": [v for each in model.optimizers for v in each.variables],
+        "memory": list(memory.variables.values()) if memory else [],
+        "optimizers": [v for each in optimizers for v in each.variables],
     }
 
 
@@ -91,10 +109,10 @@ class CheckpointError(Exception):
 
 
 class TrainingCheckpoint(keras.callbacks.Callback):
-    """Saves and restores a `ClosedLoopAutoencoder` in training.
+    """Saves and restores a Keras model in training.
 
     A checkpoint is a folder `FOLDER/step-00001000` with the weights, the memory
-    of the game and the state of the optimizers, step counts included. It is
+    of a game and the state of the optimizers, step counts included. It is
     written under a temporary name and renamed: it is complete or absent.
     TensorFlow's format has checksums, so that damage is found. The checkpoints
     of the latest three steps stay, and the one that was just written. `restore`
@@ -133,8 +151,8 @@ class TrainingCheckpoint(keras.callbacks.Callback):
         """Restores the newest checkpoint that can be read.
 
         Args:
-            model: `ClosedLoopAutoencoder`, by default the callback's. A model
-                that is not compiled gets only the weights.
+            model: a Keras model, by default the callback's. A model that is
+                not compiled gets only the weights.
 
         Returns:
             The checkpoint's step, or 0 if there is no checkpoint.
@@ -179,10 +197,10 @@ class TrainingCheckpoint(keras.callbacks.Callback):
                 f"The checkpoint {path} holds a weight that is not finite: "
                 f"{name}."
             )
-        if model.compiled and model.step != step_of(path):
+        if model.compiled and steps_taken(model) != step_of(path):
             raise CheckpointError(
-                f"The checkpoint {path} is of step {model.step}, not of the "
-                "step in its name."
+                f"The checkpoint {path} is of step {steps_taken(model)}, not "
+                "of the step in its name."
             )
 
     def save(self, step):
@@ -228,23 +246,23 @@ class TrainingCheckpoint(keras.callbacks.Callback):
             ) from error
 
     def on_train_begin(self, logs=None):
-        self._saved_step = self.model.step
+        self._saved_step = steps_taken(self.model)
 
     def on_train_batch_end(self, batch, logs=None):
         # Saves before a stop, as what records the stop may fail.
         if self.is_due() or self.model.stop_training:
-            self.save(self.model.step)
+            self.save(steps_taken(self.model))
 
     def is_due(self):
         """Whether to save the current step, or one of the same execution."""
         minutes = (time.monotonic() - self._saved_at) / 60
         late = self.every_minutes and minutes >= self.every_minutes
-        every, step = self.every_steps, self.model.step
+        every, step = self.every_steps, steps_taken(self.model)
         passed = every and step // every > self._saved_step // every
         return bool(late or passed)
 
     def on_train_end(self, logs=None):
-        self.save(self.model.step)
+        self.save(steps_taken(self.model))
 
 
 def _checkpoint(state):

@@ -11,6 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_csc.callbacks.checkpoints import steps_taken
 from keras_csc.metrics import code_density
 from keras_csc.metrics import dead_atoms
 from keras_csc.metrics import peak_signal_to_noise_ratio
@@ -55,7 +56,7 @@ class ProgressLine(keras.callbacks.Callback):
         self.line.show(["reading and tracing the first step"])
 
     def on_train_batch_end(self, batch, logs=None):
-        step = self.model.step
+        step = steps_taken(self.model)
         if self._began_at is None:
             # The rate is without the first step, which traces the graph.
             self._began_at, self._first_step = time.monotonic(), step
@@ -63,7 +64,7 @@ class ProgressLine(keras.callbacks.Callback):
             self.line.show(self._parts(step, {}))
 
     def on_epoch_end(self, epoch, logs=None):
-        step = self.model.step
+        step = steps_taken(self.model)
         parts = self._parts(step, logs or {})
         self.line.show(parts, last=step >= self.steps)
 

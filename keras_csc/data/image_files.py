@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from PIL import Image
+from PIL import UnidentifiedImageError
 
 from keras_csc.data.images import MAX_PIXELS
 from keras_csc.terminal import Progress
@@ -186,7 +187,12 @@ def opened(path):
         length = os.fstat(file.fileno()).st_size
         if length > MAX_BYTES:
             raise ValueError(f"{length:,} bytes, more than {MAX_BYTES:,}")
-        with Image.open(file, formats=FORMATS) as image:
+        try:
+            image = Image.open(file, formats=FORMATS)
+        except UnidentifiedImageError as error:  # It has Python's `file` in it.
+            formats = ", ".join(FORMATS)
+            raise ValueError(f"no image of the formats {formats}") from error
+        with image:
             width, height = image.size
             if width * height > MAX_PIXELS:
                 raise ValueError(

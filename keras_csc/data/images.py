@@ -143,7 +143,8 @@ def in_channels(image, channels):
     if image.shape[-1] == 1 and channels == 3:
         return tf.image.grayscale_to_rgb(image)
     if image.shape[-1] == 3 and channels == 1:
-        grey = tf.tensordot(tf.cast(image, tf.float32), GREY, 1)[..., None]
+        # No tensordot: TensorFlow would complain of a transposed uint8.
+        grey = tf.linalg.matvec(tf.cast(image, tf.float32), GREY)[..., None]
         return tf.saturate_cast(tf.round(grey), tf.uint8)
     return image
 

@@ -44,7 +44,7 @@ def open_tfds(
         builder = tfds.builder(name, data_dir=folder, try_gcs=False)
         folder = builder.data_path
         check_features(name, builder.info.features, image_shape)
-        if not builder.is_prepared():
+        if not builder.info.initialized:  # `is_prepared` warns of that
             if not download:
                 root = str(folder).rpartition(f"/{builder.name}/")[0]
                 raise AdvisedDataError(

@@ -15,10 +15,12 @@ from keras_csc.report.atoms import atom_pages
 from keras_csc.report.beside import compare
 from keras_csc.report.charts import curves
 from keras_csc.report.survey import survey
+from keras_csc.terminal import Progress
 from keras_csc.version import __version__
 
 GENERATOR = "keras_csc report"
 SHOWN_BESIDE = 8  # images
+PARTS = 6  # of the work, which a line counts
 LEFT_OUT = ("run", "evaluated", "network", "file", "sha256")
 
 
@@ -71,7 +73,7 @@ def write_report(
         ValueError: for images and labels that do not fit the model.
         OSError: if the file can't be written.
     """
-    found = None
+    found, progress = None, Progress("Making the page, parts", PARTS, 1.0)
     if images is not None:
         found = survey(model, images, labels, class_names)
     if beside and beside[1].encoder.image_shape != model.encoder.image_shape:
@@ -80,8 +82,10 @@ def write_report(
             f"{model.encoder.image_shape}. Received: one of images "
             f"{beside[1].encoder.image_shape}"
         )
-    card = card or {}
-    text = _page(model, name, found, card, log, about, own_classes, beside)
+    progress.advance(1)
+    how = card or {}, log, about, own_classes, beside, progress
+    text = _page(model, name, found, *how)
+    progress.advance(1)
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as temporary:
@@ -95,7 +99,7 @@ def is_report(path):
         return f'content="{GENERATOR}'.encode() in file.read(1000)
 
 
-def _page(model, name, found, card, log, about, own_classes, beside):
+def _page(model, name, found, card, log, about, own_classes, beside, progress):
     """Text of the page; `found` is a `Survey` or `None`."""
     size = _within(card, "recipe", "game", "class_features")
     fits = isinstance(size, int) and 0 < size <= model.encoder.feature_dim
@@ -109,14 +113,18 @@ def _page(model, name, found, card, log, about, own_classes, beside):
         if model.encoder.sparse:
             parts |= sections.explained(model, found)
             parts["pages"], parts["sheet"] = atom_pages(model, found)
+    progress.advance(1)
     parts["atoms"] = atom_cards(model, found)
     parts["classes"] = sections.similarities(found, class_features)
+    progress.advance(1)
     parts["atlas"] = sections.atlas(model, found)
     parts["subspaces"] = sections.subspaces(model, found)
+    progress.advance(1)
     if model.density is not None:
         parts["samples"] = sections.samples(
             model, lambda label: _class_name(card, found, own_classes, label)
         )
+    progress.advance(1)
     if beside:
         numbers = sections.examples(found, SHOWN_BESIDE) if found else []
         parts["beside"] = {

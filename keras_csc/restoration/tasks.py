@@ -4,13 +4,13 @@ import numpy as np
 
 from keras_csc.restoration.geometry import turned
 from keras_csc.restoration.geometry import turned_back
+from keras_csc.restoration.noise import check_scale
+from keras_csc.restoration.noise import described
 from keras_csc.restoration.noise import estimate_noise
+from keras_csc.restoration.noise import pixels_of
 from keras_csc.restoration.restoring import restore
 from keras_csc.restoration.sparse_denoiser import shipped
-from keras_csc.validation import check_finite
 from keras_csc.validation import check_integer
-from keras_csc.validation import check_number
-from keras_csc.validation import shown
 
 # Deviation of the noise of an image of 8 bits that has hardly any.
 LEAST_NOISE = 1 / 255
@@ -20,10 +20,6 @@ LEAST_LEVEL = 1.5
 # level, of 255, and the number of levels.
 SMOOTHNESS = {"inpaint": 0.5, "deblur": 0.2, "enlarge": 0.02}
 LEVELS = {"inpaint": (30, 1, 20), "deblur": (49, 2, 8), "enlarge": (49, 4, 8)}
-# Pixels may lie outside of [0, 1] by so many deviations of their noise, which
-# fewer than 1 of 10,000 exceed, and by the overshoot of sharpening and
-# resampling. The share `FURTHER` may lie further, where there is more noise.
-DEVIATIONS, OVERSHOOT, FURTHER = 4, 0.1, 0.01
 
 
 def denoise(image, noise=None, progress=None, turns=1):
@@ -51,7 +47,7 @@ def denoise(image, noise=None, progress=None, turns=1):
     Reference:
         See `SparseDenoiser`.
     """
-    pixels = _pixels(image)
+    pixels = pixels_of(image)
     if noise is None:
         noise = max(estimate_noise(pixels), LEAST_NOISE)
     check_scale(pixels, noise, "(0, inf)")
@@ -80,7 +76,7 @@ def inpaint(image, mask, noise=0.0, progress=None):
         Mairal, Elad & Sapiro, Sparse representation for color image
         restoration, IEEE TIP 2008, section V.
     """
-    pixels = _pixels(image)
+    pixels = pixels_of(image)
     known = _known(mask, pixels)
     seen = pixels[np.broadcast_to(known > 0, pixels.shape)]
     check_scale(seen, noise)
@@ -111,7 +107,7 @@ def deblur(image, kernel, noise=LEAST_NOISE, progress=None):
     Raises:
         ValueError: for an image or arguments that are not as above.
     """
-    pixels = _pixels(image)
+    pixels = pixels_of(image)
     blur = _point_image(kernel)
     check_scale(pixels, noise, "(0, inf)")
     return _like(_split("deblur", pixels, 1, blur, noise, progress), image)
@@ -137,7 +133,7 @@ def enlarge(image, factor, noise=LEAST_NOISE, progress=None):
     Raises:
         ValueError: for an image or arguments that are not as above.
     """
-    pixels = _pixels(image)
+    pixels = pixels_of(image)
     check_integer(2, 8, factor=factor)
     check_scale(pixels, noise, "(0, inf)")
     height, width, channels = pixels.shape
@@ -198,44 +194,6 @@ def _like(found, image):
 # === Arguments ===
 
 
-def _pixels(image):
-    """A float32 image `(height, width, channels)` of an array of floats."""
-    given = np.asarray(image)
-    pixels = given[..., None] if given.ndim == 2 else given
-    fits = pixels.ndim == 3 and pixels.shape[-1] in (1, 3) and pixels.size
-    if not fits or given.dtype.kind != "f":
-        raise ValueError(
-            "`image` must be an array of floats in [0, 1], (height, width), "
-            "(height, width, 1) or (height, width, 3), with pixels; divide "
-            "integers by their greatest value, such as 255. "
-            f"Received: {_described(given)}"
-        )
-    check_finite("image", pixels)
-    return pixels.astype("float32")
-
-
-def check_scale(pixels, noise, interval="[0, inf)"):
-    """Raises `ValueError` for a deviation or pixels of another scale.
-
-    Args:
-        pixels: array of numbers that were measured. At most 1 % may lie
-            further outside of `[0, 1]` than `4 σ + 0.1`.
-        noise: float `σ`, in the units of the image.
-        interval: text, of `check_number`.
-    """
-    check_number(interval, noise=noise)
-    most = DEVIATIONS * noise + OVERSHOOT
-    if noise > 1 or np.mean(np.abs(pixels - 0.5) > 0.5 + most) > FURTHER:
-        raise ValueError(
-            "`image` must be of floats in [0, 1], but for noise of the "
-            "deviation `noise`, at most 1. Divide pixels of 0..255, and their "
-            "noise, by 255; of an image in [-1, 1] give (image + 1) / 2, and "
-            "half of its noise; if there is more noise, say how much. "
-            f"Received: pixels from {np.min(pixels):g} to {np.max(pixels):g} "
-            f"and noise={shown(noise)}"
-        )
-
-
 def _known(mask, like):
     """A float32 mask `(height, width, 1 or channels)` of an image."""
     known = np.asarray(mask)
@@ -245,7 +203,7 @@ def _known(mask, like):
         raise ValueError(
             "`mask` must have the height and width of the image, "
             f"{like.shape[:2]}, and be 1 where pixels are known and 0 "
-            f"elsewhere. Received: {_described(np.asarray(mask))}"
+            f"elsewhere. Received: {described(np.asarray(mask))}"
         )
     if not np.any(known):
         raise ValueError("`mask` must be 1 somewhere: no pixel is known.")
@@ -262,12 +220,8 @@ def _point_image(kernel):
     ):
         raise ValueError(
             "`kernel` must be an array (height, width) of numbers of at least "
-            f"0, not all 0. Received: {_described(kernel)}"
+            f"0, not all 0. Received: {described(kernel)}"
         )
     # The middle, the second of two, becomes the one middle of an odd size.
     widths = [(0, 1 - size % 2) for size in kernel.shape]
     return np.pad(kernel, widths) / kernel.sum()
-
-
-def _described(array):
-    return f"{array.dtype} of shape {array.shape}"

@@ -6,6 +6,7 @@ from keras_csc_cli import interruption
 import pytest
 
 from keras_csc import callbacks
+from keras_csc.callbacks.checkpoints import steps_taken
 from keras_csc.export import saved_model
 from tests.helpers.exporting import one_signature
 
@@ -49,10 +50,10 @@ def after_step(monkeypatch):
 
         class Acting(base):
             def on_train_batch_end(self, batch, logs=None):
-                if not last and self.model.step == step:
+                if not last and steps_taken(self.model) == step:
                     action(self.model)
                 super().on_train_batch_end(batch, logs)
-                if last and self.model.step == step:
+                if last and steps_taken(self.model) == step:
                     action(self.model)
 
         monkeypatch.setattr(callbacks, name, Acting)

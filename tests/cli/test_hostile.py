@@ -22,7 +22,10 @@ from tests.helpers import runs
 ROOT = pathlib.Path(__file__).parents[2]
 SECONDS = 300
 MOST_MIB = 2048  # TensorFlow's import takes half a gibibyte
-RAW = re.compile(r"{{function_node|{{node|\[Op:|Graph execution error")
+RAW = re.compile(
+    r"{{function_node|{{node|\[Op:|Graph execution error"
+    "|oneDNN supports|WARNING:absl"
+)
 PLANTED = {
     ".git/HEAD": "ref: refs/heads/main\n",
     ".env": "TOKEN=1\n",
@@ -31,8 +34,9 @@ PLANTED = {
 }
 # In a folder that is a run's. What a set-up calls mine is none of these.
 RUNS = (
-    *(".lock", "checkpoints", "evaluation.json", "flags.json", "log.jsonl"),
-    *("model", "pictures", "run.json", "tensorboard"),
+    *(".lock", "checkpoints", "denoiser.keras", "evaluation.json"),
+    *("flags.json", "log.jsonl", "model", "pictures", "run.json"),
+    "tensorboard",
 )
 MADE = (".lock", "run", "saved_models", "keras")  # what commands may make
 TINY = (
@@ -51,6 +55,7 @@ PHOTOS = (
     "--architecture=filters=4,4,feature_dim=8,iterations=2 --steps=2 "
     "--validation_fraction=0 --data_dir=photos --workdir=run --metrics="
 )
+DENOISER = "train_denoiser.py --data_dir=photos --workdir=run --steps=2"
 # Sends a signal when so many seconds have gone by, to a run without an end.
 STOP = f"{TRAIN} --steps=1000000 & sleep %s; kill -%s $!; wait $!"
 held = []  # what a set-up has to keep open
@@ -157,6 +162,7 @@ CASES = [
     (TRAIN, NO, "flags.json", changed("flags.json", DEEP)),
     (TRAIN, NO, "run.json", changed("run.json", DEEP)),
     (EXPORT, NO, "run.json", changed("run.json", DEEP)),
+    (TRAIN, NO, "run.json", changed("run.json", '{"sessions": [{}]}')),
     (SHORT, OK, "", changed("log.jsonl", bytes(range(256)))),
     ("evaluate.py --workdir=run", NO, "config.json|preset",
      pipe("run/model/config.json", finished)),
@@ -165,6 +171,13 @@ CASES = [
     (f"{PHOTOS} --augment=crop", OK, "", lambda: photos((300_000, 1))),
     (f"{PHOTOS} --noresize", OK, "", lambda: photos((300_000, 1))),
     (PHOTOS, EITHER, "", lambda: photos((30_000, 30_000))),
+    (DENOISER, OK, "", photos),
+    (DENOISER, NO, "run.json", lambda: (photos(), write("run/run.json"))),
+    (f"{DENOISER} 2>/dev/full; rm -r run/checkpoints; {DENOISER}", NO,
+     "no checkpoint", photos),
+    (f"{DENOISER} 2>/dev/full; rm run/checkpoints/*/*.index; {DENOISER}", NO,
+     "None of the 1", photos),
+    (f"{TRAIN} --dataset=mnist --data_dir=.", NO, "not prepared", nothing),
     # The process.
     ("train.py --help | head -1; test ${PIPESTATUS[0]} = 141", OK, "", nothing),
     (f"KERAS_HOME=keras {SHORT}", OK, "",
@@ -225,12 +238,14 @@ def test_it_ends_well(tmp_path, monkeypatch, command, codes, says, setup):
     assert "Traceback" not in said and not RAW.search(said), said[-3000:]
     assert re.search(says, said), said[-3000:]
     if ended.returncode == 2 and codes == NO and "ulimit" not in command:
-        assert said.splitlines()[-1].startswith(("train.py", "export.py", "ev"))
+        assert said.splitlines()[-1].startswith(("train", "export.py", "ev"))
         assert len(said.splitlines()) <= 3
     if codes == OK and "help" not in command:
         made = (
             "saved_models/run/8/saved_model.pb"
             if "export" in command
+            else "run/denoiser.keras"
+            if "denoiser" in command
             else MODEL
         )
         assert pathlib.Path(made).is_file()

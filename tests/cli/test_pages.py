@@ -38,7 +38,8 @@ def run(eager, tmp_path_factory):
     path = tmp_path_factory.mktemp("runs") / "digits"
     runs.untrained(path, "--data_dir=/secret/folder")
     records = [{"step": 5, "shown_psnr": 12.0}, {"step": 9, "shown_psnr": 13.0}]
-    lines = [*map(json.dumps, records), "no JSON", "[1]"]
+    lines = [*map(json.dumps, records), "no JSON", "[1]", '{"x": 1.0}']
+    lines += [f'{{"step": {n}, "x": 1.0}}' for n in ("Infinity", "NaN", "[]")]
     (path / "log.jsonl").write_text("\n".join(lines))
     return path
 

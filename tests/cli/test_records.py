@@ -9,8 +9,14 @@ from keras_csc_cli import records
 
 import pytest
 
+SESSIONS = ("1", "{}", '{"seconds": 1.0, "training_images": 5}')
 
-@pytest.mark.parametrize("text", ["[]", "{}", '{"sessions": {}}', "["])
+
+@pytest.mark.parametrize(
+    "text",
+    ["[]", "{}", '{"sessions": {}}', "["]
+    + [f'{{"sessions": [{each}]}}' for each in SESSIONS],
+)
 def test_a_record_of_another_kind_is_named(tmp_path, text):
     (tmp_path / "run.json").write_text(text)
     with pytest.raises(ValueError, match="run.json is damaged: .*Remove it"):
@@ -22,7 +28,7 @@ def test_a_run_that_began_anew_goes_on_with_the_images_of_then(tmp_path):
     first, images = [
         {"images": count, "classes": None, "digest": ""} for count in (1, 2)
     ]
-    recorded = [{"seconds": 1, "training_images": e} for e in (first, images)]
+    recorded = [{"seconds": 1.0, "training_images": e} for e in (first, images)]
     path = tmp_path / "run.json"
     path.write_text(json.dumps({"sessions": recorded}))
     for known in (images, {**images, "bytes": 5}):

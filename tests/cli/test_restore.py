@@ -224,14 +224,23 @@ def test_two_images_of_a_folder_do_not_become_one(grey, tmp_path):
     assert not output.exists()
 
 
+def test_the_noise_that_was_estimated_is_printed(grey, tmp_path, capsys):
+    restore.run(options(image=grey, output=tmp_path / "out.png"))
+    noise = 255 * restoration.estimate_noise(restore.read(grey).pixels)
+    said = f"{grey}: noise of {noise:.1f} of 255, estimated."
+    assert said in capsys.readouterr().err
+
+
 def test_mistakes_are_one_line(grey, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Image.new("L", (3, 3)).save("small.png")
+    (tmp_path / "text.png").write_text("mine")
     usual = {"image": grey, "output": "out.png", "noise": 10.0}
     for given, message in (
         ({"task": "deblur"}, "--kernel is missing"),
         ({"noise": 0.0}, "`noise` must be a number in .0"),
         ({"image": "nowhere.png"}, "does not exist"),
+        ({"image": "text.png"}, "text.png can't be read: no image of the form"),
         ({"mask": "small.png"}, "goes with --task=inpaint"),
         ({"factor": 2}, "goes with --task=enlarge"),
         ({"output": "out.xyz"}, "must end with one of"),

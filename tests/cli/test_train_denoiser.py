@@ -3,6 +3,8 @@
 import functools
 import json
 import os
+import re
+import shutil
 import signal
 
 from keras_csc_cli import interruption
@@ -18,17 +20,18 @@ import skimage.data
 import tensorflow as tf
 from PIL import Image
 
-from keras_csc.files import locked
+from keras_csc import callbacks
 from keras_csc.restoration import SparseDenoiser
 from keras_csc.restoration.geometry import BORDER
 from tests.helpers import runs
 
 
-@pytest.fixture(autouse=True)
-def short_epochs(monkeypatch):
-    monkeypatch.setattr(train_denoiser, "EPOCH", 2)
-    monkeypatch.setattr(train_denoiser, "HELD_OUT", 2)
-    monkeypatch.setattr(train_denoiser, "BATCH", 2)
+@pytest.fixture(scope="module", autouse=True)
+def short_epochs():
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("EPOCH", "HELD_OUT", "BATCH"):
+            patch.setattr(train_denoiser, name, 2)
+        yield
 
 
 tiny = functools.partial(SparseDenoiser, 4, iterations=1)
@@ -43,7 +46,7 @@ def photographs(tmp_path_factory):
     return folder
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def options(photographs):
     def given(workdir, **others):
         few = {"data_dir": photographs, "workdir": workdir, "steps": 4}
@@ -76,43 +79,94 @@ def test_batches_are_a_function_of_seed_and_step(options):
     assert not np.array_equal(take(3)[1], images)
 
 
+def weights(folder):
+    return keras.saving.load_model(folder / "denoiser.keras").get_weights()
+
+
+@pytest.fixture(scope="module")
+def finished(options, tmp_path_factory):
+    """A run that was trained to its end, with checkpoints at 2 and 4."""
+    folder = tmp_path_factory.mktemp("run") / "finished"
+    train_denoiser.main(options(folder), tiny)
+    return folder
+
+
 def test_a_stopped_training_goes_on_exactly(
-    options, tmp_path, monkeypatch, capsys
+    options, tmp_path, finished, after_step, capsys
 ):
-    once, twice = tmp_path / "once", tmp_path / "twice"
     interruption.install()
-    train_denoiser.main(options(once), tiny)
-
-    class Stopping(keras.callbacks.SwapEMAWeights):
-        def on_train_batch_end(self, batch, logs=None):
-            if int(self.model.optimizer.iterations) == 1:
-                os.kill(os.getpid(), signal.SIGTERM)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(keras.callbacks, "SwapEMAWeights", Stopping)
-        with pytest.raises(Interrupted, match="stopped at step [12]"):
-            train_denoiser.main(options(twice), tiny)
+    after_step(2, lambda model: os.kill(os.getpid(), signal.SIGTERM))
+    with pytest.raises(Interrupted, match="stopped at step 3, which is saved"):
+        train_denoiser.main(options(tmp_path), tiny)
     interruption.install()
-    assert not (twice / "denoiser.keras").exists()
-    with pytest.raises(UsageError, match="another --seed"):
-        train_denoiser.main(options(twice, seed=1))
-    train_denoiser.main(options(twice), tiny)
-    assert "Going on from step" in capsys.readouterr().out
-    pair = [
-        keras.saving.load_model(folder / "denoiser.keras").get_weights()
-        for folder in (once, twice)
-    ]
-    for weight, other in zip(*pair):
+    assert not (tmp_path / "denoiser.keras").exists()
+    train_denoiser.main(options(tmp_path), tiny)
+    assert "Going on from step 3" in capsys.readouterr().err
+    for weight, other in zip(weights(finished), weights(tmp_path)):
         np.testing.assert_allclose(weight, other, atol=1e-6)
-    record = json.loads((twice / "run.json").read_text())
-    assert record["weights"] == sum(weight.size for weight in pair[0])
-    assert record["psnr"]["mean"] > 15
+    figures = json.loads((tmp_path / "evaluation.json").read_text())
+    assert figures["psnr"]["mean"] > 15
 
 
-def test_a_folder_in_use_is_refused(options, tmp_path):
-    with locked(tmp_path / ".lock"):
-        with pytest.raises(UsageError, match="in use by another process"):
-            train_denoiser.main(options(tmp_path))
-    (tmp_path / "denoiser.keras").touch()
-    with pytest.raises(UsageError, match="that no run wrote there"):
-        train_denoiser.main(options(tmp_path))
+def test_what_is_not_finite_is_never_saved(options, tmp_path, after_step):
+    def infinite(model):
+        model.slopes.assign(model.slopes * np.inf)
+
+    after_step(3, infinite)
+    with pytest.raises(callbacks.NonFiniteError, match="at step 4"):
+        train_denoiser.main(options(tmp_path), tiny)
+    assert os.listdir(tmp_path / "checkpoints") == ["step-00000002"]
+
+
+def damaged(*steps):
+    """Returns a function that cuts the index of checkpoints."""
+
+    def cut(run):
+        for step in steps:
+            path = run / "checkpoints" / f"step-{step:08d}/checkpoint.index"
+            path.write_bytes(path.read_bytes()[:-9])
+
+    return cut
+
+
+@pytest.mark.parametrize(
+    "change, error, message",
+    [
+        (damaged(4), None, "is passed over.\nGoing on from step 2"),
+        (damaged(2, 4), callbacks.CheckpointError, "None of the 2 checkpoints"),
+        (lambda run: shutil.rmtree(run / "checkpoints"), UsageError,
+         "no checkpoint to go on from"),
+        (lambda run: (run / "flags.json").unlink(), UsageError,
+         "holds checkpoints, denoiser.keras, .* which no run wrote"),
+        (lambda run: (run / "run.json").write_text("{}"), UsageError,
+         "run.json is damaged"),
+    ],
+)  # fmt: skip
+def test_a_finished_run_whose_folder_was_changed(
+    options, tmp_path, finished, capsys, change, error, message
+):
+    run = shutil.copytree(finished, tmp_path / "run")
+    change(run)
+    before = (run / "denoiser.keras").read_bytes()
+    if error is None:
+        train_denoiser.main(options(run), tiny)
+        assert re.search(message, capsys.readouterr().err)
+        for weight, other in zip(weights(finished), weights(run)):
+            np.testing.assert_allclose(weight, other, atol=1e-6)
+        return
+    with pytest.raises(error, match=message):
+        train_denoiser.main(options(run), tiny)
+    assert (run / "denoiser.keras").read_bytes() == before
+
+
+def test_other_flags_and_pictures_are_refused(options, finished, tmp_path):
+    before = runs.contents(finished)
+    names = [f"{number}.png" for number in range(30)]
+    other = runs.write_pictures(tmp_path, names, (140, 512, 3))
+    for given, message in (
+        ({"seed": 1}, "seed was 0, is 1"),
+        ({"data_dir": other}, "training images are not those"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            train_denoiser.main(options(finished, **given), tiny)
+    assert runs.contents(finished) == before

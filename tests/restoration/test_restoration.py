@@ -13,6 +13,7 @@ from keras_csc import restoration
 from keras_csc.ops import Measurement
 from keras_csc.restoration import restoring
 from keras_csc.restoration import tasks
+from keras_csc.restoration.noise import check_scale
 
 
 @pytest.fixture(scope="module")
@@ -172,7 +173,7 @@ def test_noise_that_is_not_cut_off_is_taken(level, noise):
     """Half of it lies beyond black, or white; also with half more than told."""
     image = np.full((40, 40), level)
     for told in (noise, noise / 1.5):
-        tasks.check_scale(noisy(image, noise), told)
+        check_scale(noisy(image, noise), told)
 
 
 IMAGE = np.full((12, 12), 0.5)

@@ -190,5 +190,18 @@ def test_mistakes_are_named(arguments, message):
         SparseDenoiser(**arguments)
     with pytest.raises(ValueError, match="`turns` must be"):
         SparseDenoiser(4, 2, 1).denoise(np.zeros((9, 20, 1)), 0.1, turns=9)
-    with pytest.raises(ValueError, match="from 16 pixels a side on"):
-        estimate_noise(np.zeros((9, 20, 1)))
+
+
+@pytest.mark.parametrize(
+    "image, message",
+    [
+        (np.zeros((9, 20, 1)), "from 16 pixels a side on"),
+        (np.full((20, 20, 1), np.nan), "`image` must be finite"),
+        (np.zeros((20, 20, 1), "complex64"), "array of floats.*complex64"),
+        (np.zeros((20, 20, 2)), r"array of floats.*\(20, 20, 2\)"),
+        (np.full((20, 20, 3), 255.0), "Divide pixels of 0..255"),
+    ],
+)
+def test_noise_of_what_is_no_image_is_not_estimated(image, message):
+    with pytest.raises(ValueError, match=message):
+        estimate_noise(image)
