@@ -34,7 +34,7 @@ demo: $(STAMP)
 	$(BIN)/python training/report.py --workdir=runs/digits
 	@echo "Next: open runs/digits/report.html in a browser"
 	@echo "Next: $(BIN)/python training/export.py --workdir=runs/digits"
-	@echo "Next: $(BIN)/python training/restore.py --task=denoise --image=in.jpg --output=out.png"
+	@echo "Next: $(BIN)/python training/restore.py --task=denoise --image=serving/browser/example.jpg --output=runs/denoised.png"
 	@echo "Next: read docs/how_to.md"
 
 # A server of a model is started, asked for a picture and its features, stopped.

@@ -121,7 +121,8 @@ def fail(error):
 def readable(error):
     """An error in one line, without the names of TensorFlow's nodes."""
     text = re.sub(r"{{.*?}} *| *\[Op:.*?\]|\[\[.*?\]\]", "", str(error))
-    return " ".join(text.split())
+    text = " ".join(text.split())
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def typed():

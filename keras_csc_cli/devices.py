@@ -84,7 +84,7 @@ def _cpuinfo():
     return [(key.strip(), value.strip()) for key, value in pairs]
 
 
-def make(name):
+def make(name, logical=1):
     """Makes a strategy.
 
     Args:
@@ -92,6 +92,8 @@ def make(name):
             the GPUs or else the logical CPUs of this machine. `"multi_worker"`
             is over the processes that the environment variable `TF_CONFIG`
             names. It must be made before TensorFlow runs any operation.
+        logical: int, devices that the processor is divided into. Of more than
+            one, `"mirrored"` is over these, and not over GPUs.
 
     Raises:
         UsageError: if `TF_CONFIG` is missing or wrong.
@@ -102,9 +104,20 @@ def make(name):
         worker_index(name)
         with _interruptible():
             return tf.distribute.MultiWorkerMirroredStrategy()
+    if logical > 1:
+        tf.config.set_visible_devices([], "GPU")
+        divide(logical)
     devices = tf.config.list_logical_devices("GPU")
     devices = devices or tf.config.list_logical_devices("CPU")
     return tf.distribute.MirroredStrategy([d.name for d in devices])
+
+
+def divide(logical):
+    """Divides the processor, before any operation, into logical devices."""
+    tf.config.set_logical_device_configuration(
+        tf.config.list_physical_devices("CPU")[0],
+        [tf.config.LogicalDeviceConfiguration()] * logical,
+    )
 
 
 @contextlib.contextmanager

@@ -3,14 +3,12 @@
 import contextlib
 import json
 import os
-import pathlib
 import tempfile
 import threading
 
 from keras_csc_cli import building
 from keras_csc_cli import records
 from keras_csc_cli import train_options
-from keras_csc_cli.command_line import UsageError
 from keras_csc_cli.command_line import advised
 from keras_csc_cli.interruption import Interrupted
 from keras_csc_cli.options import is_run
@@ -21,7 +19,7 @@ from keras_csc import data
 from keras_csc.callbacks.logs import LOG_FILE
 from keras_csc.data.sources import READ_ERRORS
 from keras_csc.explorer import examples_of
-from keras_csc.report import is_report
+from keras_csc.report import MARK
 from keras_csc.report import write_report
 from keras_csc.terminal import say
 
@@ -78,9 +76,10 @@ def write(options):
             run = Workdir(options.workdir, create=False, hold=not output)
             stack.enter_context(run)
             log, trained = _log(run.path / LOG_FILE), run.options()
-            path = _checked(output or run.path / PAGE)
+            output = output or run.path / PAGE
         else:
-            path = _checked(output or f"{name}-{PAGE}")
+            output = output or f"{name}-{PAGE}"
+        path = records.check_output(output, MARK, "a report")
         model, card = building.opened(options.workdir, preset)
         beside = None
         if options.beside is not None:
@@ -136,18 +135,6 @@ def _log(path):
             record = {k: v for k, v in record if isinstance(v, float)}
             found.append({**record, "step": int(record["step"])})
     return found
-
-
-def _checked(output):
-    """The path to write; it can be written, and holds at most a report."""
-    path = pathlib.Path(output)
-    if path.exists() and not (path.is_file() and is_report(path)):
-        raise UsageError(
-            f"{path} exists, and is not a report that would be replaced. "
-            "Choose another --output."
-        )
-    records.check_folder(path.parent)
-    return path
 
 
 def report(options):

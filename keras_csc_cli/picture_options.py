@@ -163,7 +163,7 @@ two vectors says how alike two pictures are.
         f"""
 Embed:
     data_dir: Folder of the pictures.
-    output: File to write, .npz, which must not exist.{VECTORS}
+    output: File to write, .npz. A file that embed wrote is replaced.{VECTORS}
 """,
         data_dir=(None, kinds.Folder()),
         output=(None, kinds.Path(".npz")),

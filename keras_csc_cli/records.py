@@ -81,6 +81,26 @@ def check_folder(folder):
         pass
 
 
+def check_output(output, mark, kind):
+    """The path of a file to write: what is there, if anything, is its like.
+
+    A file of its kind has a mark, some bytes, among its first 1,000.
+    """
+    path = pathlib.Path(output)
+    if path.exists() and not (path.is_file() and _has(path, mark)):
+        raise UsageError(
+            f"{path} exists, and is not {kind} that would be replaced. "
+            "Choose another --output."
+        )
+    check_folder(path.parent)
+    return path
+
+
+def _has(path, mark):
+    with open(path, "rb") as file:
+        return mark in file.read(1000)
+
+
 def identification():
     """What identifies a run: when, what code, on what machine, with what."""
     now = datetime.datetime.now(datetime.timezone.utc)

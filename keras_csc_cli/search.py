@@ -1,15 +1,17 @@
 """Vectors of pictures, and which are most like a picture."""
 
+import contextlib
 import pathlib
 
 from keras_csc_cli.command_line import UsageError
-from keras_csc_cli.records import check_folder
+from keras_csc_cli.records import check_output
 
 import keras
 import numpy as np
 
 from keras_csc.data.image_files import LeftOut
 from keras_csc.data.image_files import find_images
+from keras_csc.data.image_files import printable
 from keras_csc.data.image_files import read_pixels
 from keras_csc.data.images import shaped
 from keras_csc.features import SparseFeatures
@@ -20,17 +22,19 @@ from keras_csc.terminal import Progress
 from keras_csc.terminal import say
 
 BATCH = 32
+MARK = b"keras_csc embed"  # the first array of a file of vectors
 
 
 def embed(options):
     """Writes `--output`, the vectors of all pictures of a folder."""
-    output = _checked(options.output)
+    output = check_output(options.output, MARK, "a file of embed")
     model, shape = _opened(options.preset)
     files = _files(options.data_dir)
     vectors = _vectors(model, files, shape)
+    names = [str(file.relative_to(options.data_dir)) for file in files]
+    output.parent.mkdir(parents=True, exist_ok=True)
     with replacing(output) as temporary:
-        names = [str(file.relative_to(options.data_dir)) for file in files]
-        np.savez(temporary, vectors=vectors, files=names)
+        np.savez(temporary, written_by=MARK, vectors=vectors, files=names)
     print(f"Vectors of {len(files)} pictures: {output}")
 
 
@@ -41,18 +45,13 @@ def search(options):
     query = _vectors(model, [pathlib.Path(options.image)], shape)[0]
     cosines = _vectors(model, files, shape) @ query
     for row in np.argsort(-cosines)[: options.count]:
-        print(f"{cosines[row]:.3f}  {files[row]}")
+        print(f"{cosines[row]:.3f}  {printable(files[row])}")
 
 
 def _opened(preset):
     """The model that embeds pictures, and the shape that it wants."""
     if preset.endswith(".keras"):
-        model = keras.saving.load_model(preset)
-        model = model.layers[0] if model.layers else model
-        if not isinstance(model, SparseFeatures):
-            raise UsageError(
-                f"--preset={preset} is no model that keras-csc sort wrote."
-            )
+        model = _of_sort(preset)
         return model, model.image_shape
     model = ClosedLoopAutoencoder.from_preset(preset)
     if model.density is None or model.encoder.features == "map":
@@ -61,6 +60,19 @@ def _opened(preset):
             "another, such as csc_ctrl_cifar10."
         )
     return model, model.encoder.image_shape
+
+
+def _of_sort(preset):
+    """The features of a file that `sort` wrote."""
+    with contextlib.suppress(Exception):  # of what a file may hold
+        model = keras.saving.load_model(preset)
+        model = model.layers[0] if model.layers else model
+        if isinstance(model, SparseFeatures):
+            return model
+    raise UsageError(
+        f"--preset={preset} is no model that keras-csc sort wrote, or is "
+        "damaged."
+    )
 
 
 def _files(folder):
@@ -90,11 +102,3 @@ def _read(file, shape):
         return np.asarray(shaped(read_pixels(str(file)), shape))
     except ValueError as error:
         raise UsageError(f"{file} is no image: {error}") from error
-
-
-def _checked(output):
-    path = pathlib.Path(output)
-    if path.exists():
-        raise UsageError(f"{path} exists already. Choose another --output.")
-    check_folder(path.parent)
-    return path

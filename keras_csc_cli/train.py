@@ -36,7 +36,7 @@ def train(options, make_model=building.model):
     """Trains, saves and evaluates the run that `options` describe."""
     building.check(options)
     chief = devices.worker_index(options.strategy) == 0
-    strategy = devices.make(options.strategy)
+    strategy = devices.make(options.strategy, options.logical_devices)
     with (
         devices.lost_workers(options.strategy),
         workdirs.Workdir(options.workdir, hold=chief) as workdir,

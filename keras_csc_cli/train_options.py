@@ -20,7 +20,7 @@ from absl import flags
 # Flags of one run that may change when it is resumed: they do not change what
 # is computed.
 MAY_CHANGE = {
-    *("data_dir", "density_components", "download"),
+    *("data_dir", "density_components", "download", "logical_devices"),
     *("metrics", "save_every", "strategy", "workdir"),
 }
 # Flags that may differ between workers: not when all of them log.
@@ -155,6 +155,8 @@ def _check(options):
     options.workdir = options.workdir or f"runs/{name}"
     check_preset(options.preset)
     check_images(options.dataset, options.data_dir)
+    if options.logical_devices > 1 and options.strategy != "mirrored":
+        raise UsageError("--logical_devices goes with --strategy=mirrored.")
 
 
 def parse(given, sections=None):
@@ -241,6 +243,8 @@ Run, logs and checkpoints:
     steps: Steps of training, batches.
     strategy: Distribution: one device, all devices of this machine, or those
         of all the workers that the environment variable TF_CONFIG names.
+    logical_devices: Devices that the processor is divided into, to try mirrored
+        without several GPUs. Of more than one, GPUs are not used.
     dtype_policy: Keras dtype policy of the networks. auto is mixed_bfloat16
         where the GPUs, or without any the processor, have instructions for
         bfloat16, else float32; a run that goes on keeps its own.
@@ -295,6 +299,7 @@ Run, logs and checkpoints:
     seed=(0, Integer(0, 2**32 - 1)),
     steps=(None, Integer(1, 10**9)),
     strategy=("none", Enum(["none", "mirrored", "multi_worker"])),
+    logical_devices=(1, Integer(1, 64)),
     dtype_policy=(
         "auto",
         Enum(["auto", "float32", "mixed_bfloat16", "float64"]),

@@ -234,6 +234,10 @@ class _TooLarge(Exception):
     """The body of a request is."""
 
 
+class _BrokenOff(Exception):
+    """A request is: its client has gone."""
+
+
 class Limited:
     """An ASGI application that answers `ROUTES` alone.
 
@@ -256,6 +260,8 @@ class Limited:
         async def counted():
             nonlocal size
             message = await receive()
+            if message.get("type") == "http.disconnect":
+                raise _BrokenOff
             size += len(message.get("body", b""))
             if size > MOST_BYTES:
                 raise _TooLarge
@@ -263,6 +269,8 @@ class Limited:
 
         try:
             await self._app(scope, counted, send)
+        except _BrokenOff:
+            pass  # No bug, so no line of the log.
         except _TooLarge:
             limit = f"A request must have at most {MOST_BYTES:,} bytes."
             await _refuse(send, 413, limit)

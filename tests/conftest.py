@@ -40,10 +40,7 @@ def pytest_sessionstart(session):
     devices.CPUINFO = pathlib.Path(os.devnull)
     if os.environ.get("PYTEST_XDIST_WORKER"):  # A core for each.
         tf.config.threading.set_intra_op_parallelism_threads(1)
-    tf.config.set_logical_device_configuration(
-        tf.config.list_physical_devices("CPU")[0],
-        [tf.config.LogicalDeviceConfiguration()] * LOGICAL_CPUS,
-    )
+    devices.divide(LOGICAL_CPUS)
 
 
 # Folders whose files take longest: nobody is to wait for the last one.

@@ -26,6 +26,7 @@ from itertools import chain
 
 from keras_csc_cli import building
 from keras_csc_cli import command_line
+from keras_csc_cli import devices as processors
 from keras_csc_cli import train_options
 
 import keras
@@ -61,10 +62,7 @@ def devices():
     gpus = tf.config.list_physical_devices("GPU")
     if gpus:
         return [f"GPU:{number}" for number in range(len(gpus))]
-    tf.config.set_logical_device_configuration(
-        tf.config.list_physical_devices("CPU")[0],
-        [tf.config.LogicalDeviceConfiguration()] * 2,
-    )
+    processors.divide(2)
     return ["CPU:0", "CPU:1"]
 
 

@@ -9,6 +9,7 @@ from scipy.linalg import cho_solve
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
+from keras_csc.validation import check_finite
 from keras_csc.validation import check_integer
 
 # Weights of the penalty that are tried, for standardised features.
@@ -50,7 +51,8 @@ def ridge_classifier(features, labels, folds=5, seed=0):
         `Ridge`.
 
     Raises:
-        ValueError: for labels that are not as above.
+        ValueError: for features that are not finite, and for labels that are
+            not as above.
 
     References:
         Hastie, Tibshirani & Friedman, The elements of statistical learning,
@@ -64,6 +66,7 @@ def ridge_classifier(features, labels, folds=5, seed=0):
             "`labels` must be from 0 on, at least two images of each class. "
             f"Received: {dict(collections.Counter(labels.tolist()))}"
         )
+    check_finite("features", features)
     program = _Program(features, labels)
     fold_of = _dealt(labels, folds, seed)
 

@@ -119,6 +119,9 @@ class SparseFeatures(keras.Model):
                 in [-1, 1], at least two. The first 5,000 are looked at: they
                 should be in random order.
             seed: int.
+
+        Raises:
+            ValueError: for images that do not differ.
         """
         self.fit_atoms(images, seed)
         images = images[:FITTED]
@@ -148,6 +151,11 @@ class SparseFeatures(keras.Model):
         """Finds the components of `embed` in features that `call` returned."""
         center = features.mean(0)
         deviations = features.std(0) + LEAST_DEVIATION
+        if np.max(deviations) < 2 * LEAST_DEVIATION:
+            raise ValueError(
+                "The images do not differ, except perhaps in brightness, and "
+                "features can't be found in them. Give images that differ."
+            )
         count = min(self.dimensions, *features.shape)
         _, values, vectors = randomized_svd(
             (features - center) / deviations, count, random_state=seed

@@ -12,6 +12,7 @@ from keras_csc.validation import check_number
 from keras_csc.validation import shown
 
 EXAMPLES_OF_DIRECTION = 4
+MOST = 1_000_000  # samples at once: many more end Python
 
 
 @keras.saving.register_keras_serializable(package="keras_csc")
@@ -156,7 +157,7 @@ class FeatureDensity:
         """Features of norm 1, drawn at random.
 
         Args:
-            count: int, how many.
+            count: int, how many, at most a million.
             label: class of all samples, or ints `(count,)`; -1 or `None` for
                 classes as frequent as among the features of the fit.
             seed: int in `[0, 2³¹)`. A seed gives the same features each time,
@@ -172,7 +173,7 @@ class FeatureDensity:
             ValueError: for a class that the density lacks, and for other
                 arguments out of range.
         """
-        check_integer(1, count=count)
+        check_integer(1, MOST, "as all are in memory", count=count)
         check_number("[0, 1e9]", temperature=temperature)
         if seed is None:
             seed = int(keras.random.randint((), 0, LARGEST_INTEGER))

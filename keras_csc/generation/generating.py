@@ -89,7 +89,11 @@ class Generating:
                 lacks, and other arguments out of range.
         """
         density = self._known_density()
-        return self.decode(density.sample(count, label, seed, temperature))
+        features = density.sample(count, label, seed, temperature)
+        parts = range(0, count, BATCH)
+        return ops.concatenate(
+            [self.decode(features[n : n + BATCH]) for n in parts]
+        )
 
     def interpolate(self, first, second, steps=9):
         """Images along great circles between the features of two images.

@@ -7,6 +7,9 @@ import numpy as np
 import tensorflow as tf
 from scipy.optimize import linear_sum_assignment
 
+from keras_csc.validation import check_finite
+from keras_csc.validation import check_number
+
 
 def code_density(codes):
     """Share of the places at which an atom is active.
@@ -50,6 +53,8 @@ def rare_atoms(density, threshold=0.01):
     Returns:
         Ints, the numbers of the atoms.
     """
+    check_number("[0, inf)", threshold=threshold)
+    check_finite("density", density)
     density = np.asarray(density)
     return np.flatnonzero((density > 0) & (density <= threshold))
 

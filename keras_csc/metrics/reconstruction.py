@@ -56,7 +56,7 @@ def structural_similarity(images, reconstructions):
         - [Wang et al., 2004, section III](
           https://doi.org/10.1109/TIP.2003.819861)
     """
-    images, reconstructions = _image_pair(images, reconstructions)
+    images, reconstructions = _image_pair(images, reconstructions, SSIM_WINDOW)
     return tf.image.ssim(
         (images + 1.0) / 2.0,
         (reconstructions + 1.0) / 2.0,
@@ -100,7 +100,7 @@ def multiscale_structural_similarity(images, reconstructions):
     Reference:
         - [Wang et al., 2003](https://doi.org/10.1109/ACSSC.2003.1292216)
     """
-    images, reconstructions = _image_pair(images, reconstructions)
+    images, reconstructions = _image_pair(images, reconstructions, SSIM_WINDOW)
     weights = SCALE_WEIGHTS[: scales_that_fit(*images.shape[1:3])]
     return tf.image.ssim_multiscale(
         (images + 1.0) / 2.0,
@@ -111,7 +111,7 @@ def multiscale_structural_similarity(images, reconstructions):
     )
 
 
-def _image_pair(images, reconstructions):
+def _image_pair(images, reconstructions, least=1):
     """Both as float32 tensors, the second within [-1, 1]."""
     images = tf.convert_to_tensor(images)
     reconstructions = tf.convert_to_tensor(reconstructions)
@@ -121,6 +121,11 @@ def _image_pair(images, reconstructions):
             f"Received: {images.dtype.name} and {reconstructions.dtype.name}"
         )
     images.shape.assert_is_compatible_with(reconstructions.shape)
+    if any(size is not None and size < least for size in images.shape[1:3]):
+        raise ValueError(
+            f"`images` must be of at least {least}×{least} pixels. "
+            f"Received: {tuple(images.shape)}"
+        )
     reconstructions = tf.cast(reconstructions, "float32")
     return (
         tf.cast(images, "float32"),

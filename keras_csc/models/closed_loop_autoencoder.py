@@ -50,7 +50,7 @@ class ClosedLoopAutoencoder(Generating, ClosedLoopTraining, keras.Model):
     [-1, 1] are one, too. An array is looked at before the first step, a data
     set or generator batch by batch, a `PyDataset` in its first batch.
     Elsewhere images may be noisy; but in an eager call pixels beyond 10 are an
-    error, as floats in 0..255 have them.
+    error, as floats in 0..255 have them. Images in [0, 1] are a warning.
 
     Args:
         encoder: `Encoder`, from images to features on the unit sphere.
@@ -167,10 +167,10 @@ class ClosedLoopAutoencoder(Generating, ClosedLoopTraining, keras.Model):
 
     def _images(self, images):
         """Images of the right shape; eagerly, also of the right range."""
-        images = inputs.as_images(images, self.encoder.accepted_shape)
-        if tf.executing_eagerly() and isinstance(images, tf.Tensor):
-            images = inputs.in_range(images, inputs.MOST)
-        return images
+        checked = inputs.as_images(images, self.encoder.accepted_shape)
+        if tf.executing_eagerly() and isinstance(checked, tf.Tensor):
+            inputs.in_range(inputs.extremes(images), inputs.MOST)
+        return checked
 
     def reconstruct(self, images, training=None):
         """Images `g(f(x))`."""

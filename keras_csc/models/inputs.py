@@ -7,6 +7,7 @@ operations out.
 """
 
 import contextlib
+import warnings
 
 import keras
 import numpy as np
@@ -18,6 +19,7 @@ from keras_csc.validation import plain
 from keras_csc.validation import shown
 
 MOST = 10.0  # absolute value of a pixel, of noisy images
+DOUBTED = 8  # so many images are hardly all brighter than mid grey
 
 
 def as_images(images, image_shape):
@@ -124,12 +126,19 @@ def in_range(images, limit):
 def extremes(images):
     """The largest absolute pixel of every image of an array, for `in_range`.
 
-    Makes no copy of the images. Bytes are in range: they have 0.
+    Makes no copy of the images. Bytes are in range: they have 0. Warns of
+    floats that were likely scaled to [0, 1]; Python shows a warning once.
     """
+    images = np.asarray(images)
     if images.dtype == "uint8":
         return np.zeros(len(images), "float32")
-    axes = (1, 2, 3)
-    return np.maximum(images.max(axes), -images.min(axes))
+    low, high = images.min((1, 2, 3)), images.max((1, 2, 3))
+    if len(images) >= DOUBTED and 0 <= low.min() < high.max() <= 1:
+        warnings.warn(
+            "`images` should be in [-1, 1], and all of them lie in [0, 1]. If "
+            "they were scaled to that, give 2 * images - 1."
+        )
+    return np.maximum(high, -low)
 
 
 def finite(features):

@@ -4,5 +4,5 @@ from keras_csc.report.survey import AtomUse
 from keras_csc.report.survey import Survey
 from keras_csc.report.survey import patches
 from keras_csc.report.survey import survey
-from keras_csc.report.writing import is_report
+from keras_csc.report.writing import MARK
 from keras_csc.report.writing import write_report

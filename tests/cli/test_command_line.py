@@ -39,7 +39,7 @@ FLAG_FILES = sorted(
 def test_numbers_that_no_flag_can_have():
     defined = runs.known("train")
     names = [n for n in defined if defined[n].flag_type() in ("int", "float")]
-    assert len(names) == 8
+    assert len(names) == 9
     for name in names:
         for value in ("nan", "1e400", "-1", "word", "99999999999999", "1,nan"):
             with pytest.raises(UsageError, match=f"--{name}={value}: "):
@@ -102,6 +102,7 @@ MISSING = {
     "report --preset=a --workdir=b": "there are two models",
     "evaluate --workdir=a --metrics=dinov2": "pip install '.[dinov2]'",
     "evaluate": "--workdir is missing",
+    "train --flagfile=digits.flags --logical_devices=2": "--strategy=mirrored",
     "restore --task=enlarge --image=no --output=o": "--image=no does not exist",
     "paint": "there is no command 'paint'",
 }
@@ -186,6 +187,7 @@ def run_with_flags(monkeypatch, error):
             "shape[9,9] on GPU:0 by allocator GPU_0_bfc. Take fewer",
         ),
         (ValueError("`a` must\nbe 3."), "train.py: `a` must be 3."),
+        (ValueError("\x1b[2J.png"), r": \x1b[2J.png"),
         (AdvisedError("None.", "download", "Pass it."), "None. Or train with"),
         (ValueError("{{node __De/job:a}} Bad\n\t[[{{node D}}]]"), ": Bad"),
     ],

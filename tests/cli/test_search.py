@@ -59,18 +59,47 @@ def test_a_picture_is_found(folder, of_sort, capsys, tmp_path):
     assert [line.split()[0] for line in lines] == [
         f"{cosine:.3f}" for cosine in cosines[:3]
     ]
-    with pytest.raises(UsageError, match="exists already"):
-        search.embed(runs.given("embed", output=output, **given))
+
+
+def test_embed_replaces_its_own_file_alone(folder, of_sort, tmp_path):
+    output = tmp_path / "no" / "such" / "vectors.npz"
+    given = {"data_dir": folder, "preset": of_sort, "output": output}
+    for _ in range(2):
+        search.embed(runs.given("embed", **given))
+    assert list(output.parent.iterdir()) == [output]
+    np.savez(output, vectors=np.zeros(3), files=["mine"])
+    before = output.read_bytes()
+    with pytest.raises(UsageError, match="is not a file of embed"):
+        search.embed(runs.given("embed", **given))
+    assert output.read_bytes() == before
+
+
+def test_names_are_printed_in_one_line_each(of_sort, capsys, tmp_path):
+    names = ["a\nb.png", "c\x1b[31md.png"]
+    given = {"data_dir": runs.write_pictures(tmp_path, names)}
+    given |= {"image": tmp_path / names[0], "preset": of_sort}
+    search.search(runs.given("search", **given))
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2 and lines[0].endswith(r"/a\nb.png")
+    assert lines[1].endswith(r"/c\x1b[31md.png")
 
 
 def test_mistakes_are_named(folder, of_sort, tmp_path):
     (tmp_path / "empty").mkdir()
     (tmp_path / "text.png").write_text("no image")
+    (tmp_path / "text.keras").write_text("no model")
+    (tmp_path / "half.keras").write_bytes(of_sort.read_bytes()[:-100])
+    damaged = bytearray(of_sort.read_bytes())
+    damaged[len(damaged) // 2] ^= 1
+    (tmp_path / "damaged.keras").write_bytes(damaged)
     query = folder / "test" / "04.png"
     for wrong, said in (
         ({"image": tmp_path / "text.png"}, "is no image"),
         ({"data_dir": tmp_path / "empty"}, "has no images"),
         ({"preset": "csc_ctrl_photographs"}, "no vector for a whole image"),
+        ({"preset": tmp_path / "text.keras"}, "no model that keras-csc sort"),
+        ({"preset": tmp_path / "half.keras"}, "or is damaged"),
+        ({"preset": tmp_path / "damaged.keras"}, "or is damaged"),
     ):
         given = {"image": query, "data_dir": folder, "preset": of_sort}
         with pytest.raises(UsageError, match=said):

@@ -175,3 +175,22 @@ def test_mistakes_are_named(options, message):
         SparseFeatures(**given)
     with pytest.raises(ValueError, match="at least two images of each class"):
         ridge_classifier(np.zeros((3, 2)), [0, 0, 1])
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_features_of_a_classifier_are_finite(wrong):
+    values = np.random.default_rng(0).normal(size=(6, 2))
+    values[3, 1] = wrong
+    with pytest.raises(ValueError, match="`features` must be finite"):
+        ridge_classifier(values, np.arange(6) % 2)
+
+
+def test_images_that_do_not_differ_are_refused():
+    grey = np.linspace(-1, 1, 12).reshape(12, 1, 1, 1)
+    for images in (0 * random_images(12), np.ones((12, 10, 8, 3)) * grey):
+        features = SparseFeatures((10, 8, 3), 7, 3, dimensions=5)
+        with pytest.raises(ValueError, match="do not differ"):
+            features.fit(images.astype("float32"))
+    same = random_images(1).repeat(12, 0)
+    with pytest.raises(ValueError, match="do not differ"):
+        features.fit(same)

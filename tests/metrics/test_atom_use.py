@@ -31,6 +31,12 @@ def test_dead_and_rare_atoms():
     assert dead_atoms(density).tolist() == [0]
     assert rare_atoms(density).tolist() == [2, 3, 4]
     assert rare_atoms(density, threshold=0.02).tolist() == [2, 3, 4, 5]
+    for wrong, name in (
+        ((density, np.nan), "threshold"),
+        ([np.inf], "density"),
+    ):
+        with pytest.raises(ValueError, match=f"`{name}` must be"):
+            rare_atoms(*wrong)
 
 
 # === Coherence ===

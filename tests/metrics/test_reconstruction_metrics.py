@@ -136,3 +136,13 @@ def test_what_qualities_refuse(function):
         function(images, images[:, 1:])
     with pytest.raises(ValueError, match="floats.*uint8"):
         function(images.astype("uint8"), images)
+
+
+@pytest.mark.parametrize(
+    "function", [structural_similarity, multiscale_structural_similarity]
+)
+def test_images_hold_the_window(function):
+    images = np.zeros((2, 11, 16, 1), "float32")
+    assert function(images, images).shape == (2,)
+    with pytest.raises(ValueError, match=r"11×11 pixels.*\(2, 10, 16, 1\)"):
+        function(images[:, 1:], images[:, 1:])

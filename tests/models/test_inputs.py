@@ -1,5 +1,7 @@
 """Images, features and sparsities that are not what they must be."""
 
+import warnings
+
 import keras
 import numpy as np
 import pytest
@@ -186,6 +188,25 @@ def test_every_image_of_an_array_is_looked_at(model, method):
         getattr(model, method)(wrong)
     for weight, after in zip(before, model.get_weights()):
         np.testing.assert_array_equal(weight, after)
+
+
+def test_images_scaled_to_0_and_1_are_a_warning_once(model):
+    wrong = 0.5 * images(8) + 0.5
+    functions = model.encode, model.fit, model
+    for function in functions:
+        with pytest.warns(UserWarning, match=r"in \[-1, 1\].*2 \* images - 1"):
+            function(wrong)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        for function in functions:
+            function(wrong)
+    assert len(caught) == 1
+    bright = np.full((8, 8, 8, 1), 200, "uint8")
+    bright[0] = 255
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for right in (wrong[:7], images(8), zeros((8, 8, 8, 1)), bright):
+            model.encode(right)
 
 
 def test_a_later_batch_of_a_data_set_is_looked_at_too(model):

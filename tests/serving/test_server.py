@@ -167,6 +167,19 @@ def test_only_what_is_meant_to_be_asked_is_answered(
     assert sent[-1]["status"] == 200
 
 
+def test_a_client_that_breaks_off_is_no_error(server):
+    async def gone():
+        return {"type": "http.disconnect"}
+
+    async def app(scope, receive, send):
+        await receive()
+        raise RuntimeError("it goes on")
+
+    method, path = PREDICT.split()
+    scope = {"type": "http", "method": method, "path": path}
+    asyncio.run(server.Limited(app)(scope, gone, None))
+
+
 def test_without_kserve_it_says_what_to_install(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "kserve", None)
     path = str(ROOT / "serving" / "server.py")
