@@ -159,7 +159,7 @@ class StageExplanation:
         Args:
             atoms: int or ints, their numbers in the dictionary.
         """
-        atoms = np.atleast_1d(atoms)
+        atoms = np.atleast_1d(atoms).astype(int)  # also of none
         return self._synthesis(self.codes[..., atoms], self.kernel[..., atoms])
 
     def drawn_error(self, atoms=slice(None)):

@@ -7,6 +7,8 @@ import numpy as np
 import tensorflow as tf
 from scipy.optimize import linear_sum_assignment
 
+from keras_csc.validation import check_finite
+
 
 def code_density(codes):
     """Share of the places at which an atom is active.
@@ -24,6 +26,7 @@ def code_density(codes):
         - feature densities of sparse autoencoders: [Bricken et al., 2023](
           https://transformer-circuits.pub/2023/monosemantic-features)
     """
+    check_finite("codes", codes)
     active = np.not_equal(codes, 0)
     return np.mean(active, axis=tuple(range(active.ndim - 1)))
 
