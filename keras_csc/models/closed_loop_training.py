@@ -1,4 +1,5 @@
 import functools
+import random
 
 import keras
 import tensorflow as tf
@@ -14,6 +15,7 @@ from keras_csc.models.views import random_views
 from keras_csc.ops.tensorflow import fusion
 from keras_csc.ops.tensors import at_least_float32_of
 from keras_csc.optimizers import DictionaryMuon
+from keras_csc.validation import check_integer
 from keras_csc.validation import shown
 
 # Arguments of `compile`, which files keep.
@@ -21,6 +23,7 @@ COMPILED = (
     "optimizer",
     "decoder_optimizer",
     "game",
+    "seed",
     "jit_compile",
     "run_eagerly",
     "steps_per_execution",
@@ -71,6 +74,7 @@ class ClosedLoopTraining:
         optimizer=None,
         decoder_optimizer=None,
         game=None,
+        seed=None,
         jit_compile="auto",
         run_eagerly=False,
         steps_per_execution=1,
@@ -96,6 +100,8 @@ class ClosedLoopTraining:
             decoder_optimizer: another object, for alternating steps.
             game: `RecipeGame`, the default (with a `dictionary` of 0 without
                 sparse codes), `TranscriptionGame` or another `Game`.
+            seed: int in `[0, 2³²)`, of random views; by default drawn by
+                Python's `random`, which `keras.utils.set_random_seed` seeds.
             jit_compile, run_eagerly, steps_per_execution: as in Keras. There
                 is no `loss`, and there are no `metrics`.
 
@@ -127,6 +133,8 @@ class ClosedLoopTraining:
             optimizers, self.distribute_strategy.num_replicas_in_sync
         )
         self.make_weights()
+        self.seed = random.getrandbits(32) if seed is None else seed
+        check_integer(0, 2**32 - 1, seed=self.seed)
         super().compile(
             optimizers[0],
             auto_scale_loss=False,
@@ -245,7 +253,6 @@ class ClosedLoopTraining:
         with tf.GradientTape() as tape:
             real = self.encoder.run_stages(images, training=True)
             loss = self.game.inner_loss(Loop(real, labels=labels))
-        self.encoder.update_statistics(real)
         return _gradients(tape, loss, variables)
 
     def _play(self, images, labels, encoder=True, decoder=True):
@@ -275,7 +282,7 @@ class ClosedLoopTraining:
             again = self.encoder.run_stages(seen, True, moments)
 
             def views():
-                own = random_views(images, self._iterations)
+                own = random_views(images, self._iterations, self.seed)
                 return self.encoder.run_stages(own, True, moments).features
 
             remember = None
@@ -290,7 +297,8 @@ class ClosedLoopTraining:
                 views,
             )
             encoder_loss, decoder_loss, terms = game.losses(loop)
-        self.encoder.update_statistics(real)
+        if decoder:  # the last pass of a step
+            self.encoder.update_statistics(real)
         if encoder:
             *measuring, at_features = _gradients(
                 tape, encoder_loss, [*variables, features]
