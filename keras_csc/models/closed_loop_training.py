@@ -9,6 +9,7 @@ from keras_csc.losses import Game
 from keras_csc.losses import Loop
 from keras_csc.losses import MomentMemory
 from keras_csc.losses import RecipeGame
+from keras_csc.losses.game import finite_objective
 from keras_csc.models import inputs
 from keras_csc.models import training_data
 from keras_csc.models.views import random_views
@@ -75,9 +76,10 @@ class ClosedLoopTraining:
         decoder_optimizer=None,
         game=None,
         seed=None,
-        jit_compile="auto",
+        jit_compile=False,
         run_eagerly=False,
         steps_per_execution=1,
+        **others,
     ):
         """Configures the game.
 
@@ -129,9 +131,8 @@ class ClosedLoopTraining:
             optimizer = DictionaryMuon()
         optimizers = optimizer, decoder_optimizer
         optimizers = [keras.optimizers.get(each) for each in optimizers]
-        training_data.check_optimizers(
-            optimizers, self.distribute_strategy.num_replicas_in_sync
-        )
+        replicas = self.distribute_strategy.num_replicas_in_sync
+        training_data.check_compiled(optimizers, replicas, others)
         self.make_weights()
         self.seed = random.getrandbits(32) if seed is None else seed
         check_integer(0, 2**32 - 1, seed=self.seed)
@@ -162,25 +163,21 @@ class ClosedLoopTraining:
         return self.game.num_classes if needed else None
 
     @functools.wraps(keras.Model.fit)
-    def fit(self, x=None, y=None, *args, validation_data=None, **kwargs):
+    def fit(self, x=None, y=None, *args, **kwargs):
         if not self.compiled:
             return super().fit(x, y)  # It says so.
         with inputs.value_errors():
-            x = training_data.inspected(self, x, y, self.classes)
-            if validation_data is not None:
-                images, *others = keras.utils.unpack_x_y_sample_weight(
-                    validation_data
-                )
-                images = training_data.inspected(self, images)
-                validation_data = (images, *others)
+            x = training_data.inspected(self, x, y, kwargs, self.classes)
+            if (parts := kwargs.get("validation_data")) is not None:
+                parts = keras.utils.unpack_x_y_sample_weight(parts)
+                given = {"sample_weight": parts[2]}
+                images = training_data.inspected(self, *parts[:2], given)
+                kwargs["validation_data"] = (images, parts[1])
             if self.step == 0 and not self.decoder.calibrated:
-                first, x = training_data.first(x)
-                self.decoder.calibrate(first)
+                x = training_data.start(self, x)
             step, density, self.density = self.step, self.density, None
             try:
-                return super().fit(
-                    x, y, *args, validation_data=validation_data, **kwargs
-                )
+                return super().fit(x, y, *args, **kwargs)
             except BaseException:
                 if self.step == step:
                     self.density = density
@@ -188,14 +185,14 @@ class ClosedLoopTraining:
 
     @functools.wraps(keras.Model.train_on_batch)
     def train_on_batch(self, x, y=None, *args, **kwargs):
-        x = training_data.inspected(self, x, y, self.classes)
+        x = training_data.inspected(self, x, y, kwargs, self.classes)
         result = super().train_on_batch(x, y, *args, **kwargs)
         self.density = None
         return result
 
     @functools.wraps(keras.Model.test_on_batch)
     def test_on_batch(self, x, *args, **kwargs):
-        x = training_data.inspected(self, x)
+        x = training_data.inspected(self, x, None, kwargs)
         return super().test_on_batch(x, *args, **kwargs)
 
     @functools.wraps(keras.Model.evaluate)
@@ -203,14 +200,14 @@ class ClosedLoopTraining:
         with inputs.value_errors():
             # `fit` has looked at its validation data.
             if not kwargs.get("_use_cached_eval_dataset"):
-                x = training_data.inspected(self, x)
+                x = training_data.inspected(self, x, y, kwargs)
             return super().evaluate(x, y, *args, **kwargs)
 
     @functools.wraps(keras.Model.predict)
-    def predict(self, x, *args, **kwargs):
+    def predict(self, x, *args, **given):
         with inputs.value_errors():
-            x = training_data.inspected(self, x, limit=inputs.MOST)
-            return super().predict(x, *args, **kwargs)
+            x = training_data.inspected(self, x, None, given, limit=inputs.MOST)
+            return super().predict(x, *args, **given)
 
     @property
     def train_metrics(self):
@@ -236,7 +233,7 @@ class ClosedLoopTraining:
         for metric in self.train_metrics:
             metric.update_state(terms[metric.name])
         logs = {m.name: m.result() for m in self.train_metrics}
-        return {**logs, "loss": _finite_or_not(terms)}
+        return {**logs, "loss": finite_objective(terms)}
 
     def _step(self, gradients, number=0):
         """Takes a step of one of the `optimizers`."""
@@ -350,9 +347,3 @@ def _gradients(tape, loss, sources):
         tf.zeros_like(source) if gradient is None else gradient
         for source, gradient in zip(sources, tape.gradient(loss, sources))
     ]
-
-
-def _finite_or_not(terms):
-    """The objective if all terms are finite, NaN if not."""
-    terms = {name: ops.cast(term, "float32") for name, term in terms.items()}
-    return terms["objective"] + 0.0 * sum(terms.values())

@@ -7,6 +7,7 @@ operations out.
 """
 
 import contextlib
+import warnings
 
 import keras
 import numpy as np
@@ -44,6 +45,11 @@ def as_images(images, image_shape):
             "`images` must be floats in [-1, 1], or uint8 in 0..255. "
             f"Received: {images.dtype.name}"
         )
+    if tf.executing_eagerly() and len(images) >= 8:
+        if 0 <= tf.reduce_min(images) and 0 < tf.reduce_max(images) <= 1:
+            warnings.warn(  # Python shows a warning of a line once.
+                "Pixels are in [0, 1], not [-1, 1]. Scale: 2 * images - 1?"
+            )
     return images
 
 

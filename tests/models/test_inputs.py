@@ -1,5 +1,7 @@
 """Images, features and sparsities that are not what they must be."""
 
+import warnings
+
 import keras
 import numpy as np
 import pytest
@@ -126,16 +128,19 @@ def test_sparsities_of_every_kind(model):
         np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
-class OneBatch(keras.utils.PyDataset):
-    def __init__(self, batch):
-        super().__init__()
-        self.batch = batch
+class Batches(keras.utils.PyDataset):
+    def __init__(self, *batches, **kwargs):
+        super().__init__(**kwargs)
+        self.batches, self.epochs = batches, 0
 
     def __len__(self):
-        return 1
+        return len(self.batches)
 
     def __getitem__(self, index):
-        return self.batch
+        return self.batches[index]
+
+    def on_epoch_end(self):
+        self.epochs += 1
 
 
 class Elsewhere:
@@ -160,7 +165,7 @@ def sources(*given):
     yield given
     yield (tf.data.Dataset.from_tensor_slices(given).batch(4),)
     yield ((batch for batch in [given]),)
-    yield (OneBatch(given),)
+    yield (Batches(given),)
     yield tuple(Elsewhere(array) for array in given)
 
 
@@ -188,14 +193,48 @@ def test_every_image_of_an_array_is_looked_at(model, method):
         np.testing.assert_array_equal(weight, after)
 
 
-def test_a_later_batch_of_a_data_set_is_looked_at_too(model):
-    late = [images(), images(), images(), images() + 300]
-    for data in (
-        tf.data.Dataset.from_tensor_slices(late),
-        ((batch,) for batch in late),
-    ):
-        with pytest.raises(ValueError, match="`images` .*Row.*0.*3"):
-            model.evaluate(data, verbose=0)
+LATE = {
+    "data set": tf.data.Dataset.from_tensor_slices,
+    "generator": lambda late: ((batch,) for batch in late),
+    "iterator": iter,
+    "PyDataset": lambda late: Batches(*late),
+    "threads": lambda late: Batches(*late, workers=2),
+}
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # Keras's, of generators
+@pytest.mark.parametrize("kind", LATE)
+@pytest.mark.parametrize("method", ["fit", "evaluate"])
+def test_a_later_batch_is_looked_at_too(kind, method):
+    """The message is of one line, without a graph and its trace."""
+    model = small_autoencoder()
+    model.compile(sgd())
+    late = [*(images() for _ in range(5)), with_pixel(np.nan)]
+    arguments = {"shuffle": False} if method == "fit" else {}
+    with pytest.raises(ValueError, match=r"^`images` must be.*Row \[?2\]?$"):
+        getattr(model, method)(LATE[kind](late), verbose=0, **arguments)
+    for weight in model.get_weights():
+        assert np.all(np.isfinite(weight))
+
+
+def test_a_data_set_of_keras_is_told_of_its_epochs(model):
+    dataset = Batches(images(), images())
+    model.fit(dataset, epochs=3, verbose=0)
+    assert dataset.epochs >= 3
+
+
+def test_images_of_another_unit_are_told_once():
+    """A warning, for eight or more."""
+    model, some = small_autoencoder(), (images(8) + 1) / 2
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("default")
+        model.encode(images(8))
+        model.encode(some[:7])
+        assert not told
+        model.encode(some)
+        model.encode(some)
+    (warning,) = told
+    assert "2 * images - 1" in str(warning.message)
 
 
 def test_wrong_labels_are_one_error_before_training(model):
