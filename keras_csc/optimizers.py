@@ -64,7 +64,8 @@ class DictionaryMuon(keras.optimizers.Muon):
             check_number("[0, inf)", learning_rate=learning_rate)
         check_number("[0, inf)", adam_lr_ratio=adam_lr_ratio)
         check_number("[0, 1)", momentum=momentum, beta_1=beta_1, beta_2=beta_2)
-        kwargs.setdefault("weight_decay", None)
+        if kwargs.setdefault("weight_decay", None) is not None:
+            check_number("[0, inf)", weight_decay=kwargs["weight_decay"])
         super().__init__(
             learning_rate,
             momentum=momentum,

@@ -118,8 +118,10 @@ def plain(error):
     asserted = re.search(r"assertion failed: \[(.*)\]", text)
     if asserted:
         return asserted[1].replace("] [", " ").rstrip(".")
+    text = re.sub(r"(?m)^(Graph exec|Detected at|<stack|\s).*\n*", "", text)
     line = (text.splitlines() or [""])[0]
     line = re.sub(r"\{\{[^}]*\}\}|\[Op:[^]]*\]", "", line)
+    line = re.sub(r"^ValueError: |^Error in user-def.*::\S+ ", "", line)
     return line.strip().rstrip(".") or type(error).__name__
 
 

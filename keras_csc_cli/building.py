@@ -22,6 +22,7 @@ from keras_csc.models import ClosedLoopAutoencoder
 from keras_csc.models import initialize_from
 from keras_csc.models import initialize_from_patches
 from keras_csc.models import presets
+from keras_csc.models import training_data
 from keras_csc.models.decoder import CALIBRATION
 from keras_csc.optimizers import DictionaryMuon
 from keras_csc.pixels import from_pixels
@@ -127,7 +128,7 @@ def model(options, num_classes, make=ClosedLoopAutoencoder.from_preset):
         optimizer(options, rate, 1 + played.inner_step),
         optimizer(options, *decoder_rate) if decoder_rate else None,
         game=played,
-        jit_compile=False,
+        seed=options.seed,
     )
     return autoencoder
 
@@ -166,6 +167,9 @@ def _imported(name):
 def start_from_images(model, source, first_atoms, tell):
     """Gives a model its first atoms, and calibrates its decoder."""
     kind, *numbers = first_atoms.split(":")
+    if kind == "auto":
+        images = float_images(source, training_data.FIRST_IMAGES)
+        training_data.start_from(model, images, tell)
     if numbers:
         count, *offset = map(int, numbers)
         tell(f"Making the first atoms of {count} training images.")

@@ -102,8 +102,8 @@ def train_in(workdir, options, strategy, chief, make_model):
         if given == "auto":
             tell(f"Computing in {options.dtype_policy} (--dtype_policy=auto).")
         source = data.cached(source, building.CACHE_BYTES)
-    random = options.first_atoms == "random" and model.decoder.calibrated
-    if not first_step and not random:
+    drawn = options.first_atoms in ("auto", "random")
+    if not first_step and not (drawn and model.decoder.calibrated):
         start = model
         if replicas > 1:
             # The work is slow on a model that is mirrored, and a run on one
@@ -185,6 +185,7 @@ def loop(model, source, batches, steps, log_every, callbacks, strategy):
         # When one worker is told to stop, all do after the same step.
         return strategy.reduce("MEAN", stop, axis=None) > 0
 
+    workers = isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
     callbacks = keras.callbacks.CallbackList(callbacks, model=model)
     model.stop_training, first = False, steps_taken(model)
     with interruption.held() as received:
@@ -197,12 +198,15 @@ def loop(model, source, batches, steps, log_every, callbacks, strategy):
             asked = time.monotonic()
             batch = _next(iterator, source)
             waited += time.monotonic() - asked
-            model.stop_training = bool(
-                run(batch, tf.constant(float(bool(received))))
+            stop = run(batch, tf.constant(float(bool(received))))
+            due = step + 1 == steps or (step + 1) % log_every == 0
+            # To read what a step computes is to wait for it.
+            model.stop_training = (
+                due and bool(stop) if workers else bool(received)
             )
             callbacks.on_train_batch_end(step)
             last = model.stop_training or step + 1 == steps
-            if last or (step + 1) % log_every == 0:
+            if last or due:
                 logs = {n: float(v) for n, v in terms_of(model).items()}
                 passed = max(time.monotonic() - began, 1e-9)
                 callbacks.on_epoch_end(

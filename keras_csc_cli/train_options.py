@@ -218,10 +218,10 @@ Model:
         until they are.
     first_atoms: The first atoms: random, the principal components of N
         training images, or, in the first stage, random patches of N training
-        images. N is some thousand; below a million, as the images are in
-        memory. OFFSET says how far features lie from their centre: 2, if it is
-        left out; more makes maps better at the start, for low learning rates. A
-        trained model has its own first atoms.
+        images. auto is principal:1024, as in Python, or random where that can't
+        be. N is below a million, as the images are in memory. OFFSET says how
+        far features lie from their centre: 2, if it is left out; more makes
+        maps better at the start. A trained model has its own first atoms.
 Game:
     game: What encoder and decoder play for, as class_rate=10,memory=0.95.
         Given again, it adds to what was given before.
@@ -239,7 +239,7 @@ Optimisation:
 Run, logs and checkpoints:
     workdir: Folder of this run: checkpoints, logs, pictures, the trained
         model. By default runs/NAME, NAME being that of the flag file.
-    seed: Seed of weights and data order.
+    seed: Seed of weights, data order and random views.
     steps: Steps of training, batches.
     strategy: Distribution: one device, all devices of this machine, or those
         of all the workers that the environment variable TF_CONFIG names.
@@ -274,10 +274,10 @@ Run, logs and checkpoints:
     architecture=({}, kinds.Arguments(ARCHITECTURE)),
     zeros=(None, kinds.Numbers(16, 0.01, 0.99)),
     first_atoms=(
-        "random",
+        "auto",
         kinds.Pattern(
-            r"random|patches:[1-9]\d{0,5}|principal:[1-9]\d{0,5}(:\d{1,3})?",
-            "random|principal:N[:OFFSET]|patches:N",
+            r"auto|random|patches:[1-9]\d{0,5}|principal:[1-9]\d{0,5}(:\d{1,3})?",
+            "auto|random|principal:N[:OFFSET]|patches:N",
             "principal:4096",
         ),
     ),

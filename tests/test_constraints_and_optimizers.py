@@ -120,6 +120,7 @@ def test_configuration_holds_every_argument():
         ({"adam_lr_ratio": float("inf")}, ValueError),
         ({"beta_1": 1.0}, ValueError),
         ({"beta_2": -0.1}, ValueError),
+        ({"weight_decay": float("nan")}, ValueError),
     ],
     ids=str,
 )

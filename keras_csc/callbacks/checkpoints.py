@@ -137,7 +137,7 @@ class TrainingCheckpoint(keras.callbacks.Callback):
         self.every_minutes = every_minutes
         self.write = write
         self._saved_at = time.monotonic()
-        self._saved_step = 0
+        self._saved_step = self._most = 0
         self._passed_over = []
 
     def steps(self):
@@ -246,9 +246,10 @@ class TrainingCheckpoint(keras.callbacks.Callback):
             ) from error
 
     def on_train_begin(self, logs=None):
-        self._saved_step = steps_taken(self.model)
+        self._saved_step = self._most = steps_taken(self.model)
 
     def on_train_batch_end(self, batch, logs=None):
+        self._most += self.model.steps_per_execution  # to read it is to wait
         # Saves before a stop, as what records the stop may fail.
         if self.is_due() or self.model.stop_training:
             self.save(steps_taken(self.model))
@@ -257,8 +258,10 @@ class TrainingCheckpoint(keras.callbacks.Callback):
         """Whether to save the current step, or one of the same execution."""
         minutes = (time.monotonic() - self._saved_at) / 60
         late = self.every_minutes and minutes >= self.every_minutes
-        every, step = self.every_steps, steps_taken(self.model)
-        passed = every and step // every > self._saved_step // every
+        every, saved = self.every_steps, self._saved_step
+        if every and self._most // every > saved // every:
+            self._most = steps_taken(self.model)
+        passed = every and self._most // every > saved // every
         return bool(late or passed)
 
     def on_train_end(self, logs=None):

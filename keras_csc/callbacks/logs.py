@@ -52,16 +52,18 @@ class ProgressLine(keras.callbacks.Callback):
         self.line = LiveLine()
 
     def on_train_begin(self, logs=None):
-        self._began_at = None
+        self._began_at, self._batches = None, 0
         self.line.show(["reading and tracing the first step"])
 
     def on_train_batch_end(self, batch, logs=None):
+        self._batches += 1
+        if self._batches > 2:  # To read the step is to wait for it.
+            return
         step = steps_taken(self.model)
         if self._began_at is None:
             # The rate is without the first step, which traces the graph.
             self._began_at, self._first_step = time.monotonic(), step
-        if step <= self._first_step + 1:
-            self.line.show(self._parts(step, {}))
+        self.line.show(self._parts(step, {}))
 
     def on_epoch_end(self, epoch, logs=None):
         step = steps_taken(self.model)

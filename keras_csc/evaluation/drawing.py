@@ -78,7 +78,7 @@ def sample_pictures(model, samples, images):
     training images nearest to them.
     """
     scale, most = _scale(images), 4 * COLUMNS
-    classes = np.flatnonzero(model.density.priors)[:MOST_CLASSES]
+    classes = model.density.labels[:MOST_CLASSES]
     if model.density.classes == 1:
         classes = np.full(4, -1)
     drawn = passes.sample(model, np.repeat(classes, COLUMNS))

@@ -130,7 +130,7 @@ def sampling_figures(
     The samples are of the images' classes. They are of any class if the density
     lacks some of these, or was fitted to other classes.
     """
-    classes = np.flatnonzero(model.density.priors)
+    classes = model.density.labels
     if not own_classes or not np.all(np.isin(labels, [*classes, -1])):
         labels = np.full(len(images), -1)
     found = sample_figures(

@@ -27,8 +27,9 @@ class StageExplanation:
 
     The stage codes its input `x` by few atoms, `x = D z + r`, with `D = A / L`
     as in `ConvSparseCoding2D`. `D z` is the sum of the contributions
-    `c_j = D z_j` of its atoms, with `z_j` the codes of atom `j` alone. All of these are exact to float32. Above the first stage of
-    a model in half precision, they are exact to that.
+    `c_j = D z_j` of its atoms, with `z_j` the codes of atom `j` alone. All of
+    these are exact to float32. Above the first stage of a model in half
+    precision, they are exact to that.
 
     The input of the first stage is the image. A model of maps continues it by
     reflection to whole places, and a lapped encoder applies `ops.prefilter`.
@@ -161,7 +162,7 @@ class StageExplanation:
         Args:
             atoms: int or ints, their numbers in the dictionary.
         """
-        atoms = np.atleast_1d(atoms)
+        atoms = np.atleast_1d(atoms).astype(int)  # also of none
         return self._synthesis(self.codes[..., atoms], self.kernel[..., atoms])
 
     def drawn_error(self, atoms=slice(None)):

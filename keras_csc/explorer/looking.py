@@ -182,7 +182,7 @@ def examples_of(model, source=None, count=COUNT):
     if source is not None:
         return _of_source(source, count)
     if model.density is not None:
-        classes = np.flatnonzero(model.density.priors)
+        classes = model.density.labels
         labels = np.sort(np.resize(classes, min(count, 2 * len(classes))))
         drawn = model.sample(len(labels), labels, seed=0).numpy()
         return [Example(f"drawn: {n}", x) for n, x in zip(labels, drawn)]

@@ -319,7 +319,7 @@ class _Page:
         _listen(ends.select, self.of_seen(walked), self.chosen, panel)
 
     def _draw(self):
-        known = np.flatnonzero(self.model.density.priors)
+        known = self.model.density.labels
         classes = [("any", -1), *((str(label), int(label)) for label in known)]
         wide = {"min_width": 200}
         with gr.Row():

@@ -8,6 +8,7 @@ from keras_csc.models.architecture import LEAST_SIZE
 from keras_csc.models.inputs import MOST
 from keras_csc.models.inputs import asserted
 from keras_csc.models.inputs import in_range
+from keras_csc.validation import shown
 
 DEFAULT = "serving_default"
 FILE = tf.TensorSpec((), tf.string)
@@ -104,14 +105,13 @@ def _density_signatures(model, image):
 def _classes(labels, density):
     """The labels; there must be some, each -1 or a class of the density."""
     labels = asserted(labels, tf.size(labels) > 0, ["`label` is empty."])
-    inside = (labels >= 0) & (labels < density.classes)
-    known = tf.gather(density.priors > 0, tf.where(inside, labels, 0))
+    known = tf.equal(labels[:, None], tf.constant(density.labels, tf.int32))
     return asserted(
         labels,
-        tf.reduce_all((inside & known) | (labels == -1)),
+        tf.reduce_all(tf.reduce_any(known, 1) | (labels == -1)),
         [
-            "`label` must be -1, for any class, or a class of the density, of "
-            f"{density.classes}. Received:",
+            "`label` must be -1, for any class, or a class of the density: "
+            f"{shown(density.labels.tolist())}. Received:",
             labels,
         ],
     )

@@ -12,7 +12,7 @@ from keras_csc.validation import check_number
 from keras_csc.validation import shown
 
 EXAMPLES_OF_DIRECTION = 4
-MOST = 1_000_000  # samples at once: many more end Python
+MOST = 100_000  # samples of a call
 
 
 @keras.saving.register_keras_serializable(package="keras_csc")
@@ -40,6 +40,7 @@ class FeatureDensity:
         rank: int in `[1, d - 1]`, columns of `W`.
 
     Attributes:
+        labels: ints `(classes,)`, rising, of the examples of every class.
         variables: dict of `weights` `(classes, components)`, `means` `(classes,
             components, d)`, `factors` `(classes, components, d, rank)` and
             `variances` `(classes, components)`, the `σ²`.
@@ -72,6 +73,7 @@ class FeatureDensity:
         self.classes = classes
         self.components = components
         self.rank = rank
+        self.labels = np.arange(classes)
         first = {"weights": 1 / (classes * components), "variances": 1.0}
         self.variables = {
             name: keras.Variable(
@@ -98,7 +100,7 @@ class FeatureDensity:
         Args:
             features: array `(n, d)`, rows of norm 1.
             labels: ints `(n,)`, -1 for unlabelled rows, which are left out. If
-                all are unlabelled, and for `None`, all rows have the class 0.
+                all are unlabelled, and for `None`, all rows have the label 0.
             components: int, Gaussians of every class. A class has at most one
                 for every two of its examples.
             rank: int in `[1, d - 1]`, most directions of a Gaussian; `None`
@@ -116,8 +118,9 @@ class FeatureDensity:
         check_integer(1, components=components)
         check_integer(1, feature_dim - 1, "`feature_dim` - 1", rank=rank)
         check_integer(0, seed=seed)
-        found = {}
-        for label in np.unique(labels):
+        check_integer(0, labels=labels.max())
+        found, occurring = {}, np.unique(labels)
+        for place, label in enumerate(occurring):
             rows = features[labels == label]
             fewer = min(components, max(len(rows) // 2, 1))
             moments = zip(*gaussians.mixture_moments(rows, fewer, seed))
@@ -126,9 +129,10 @@ class FeatureDensity:
                 most = min(rank, int(examples / EXAMPLES_OF_DIRECTION))
                 factor, noise = gaussians.probabilistic_pca(covariance, most)
                 share = examples / len(features)
-                found[label, number] = share, mean, factor, noise
+                found[place, number] = share, mean, factor, noise
         rank = max(1, *(factor.shape[1] for _, _, factor, _ in found.values()))
-        density = cls(feature_dim, int(labels.max()) + 1, components, rank)
+        density = cls(feature_dim, len(occurring), components, rank)
+        density.labels = occurring
         arrays = [np.zeros(each.shape) for each in density.variables.values()]
         weights, means, factors, variances = arrays
         variances[:] = 1.0
@@ -157,7 +161,7 @@ class FeatureDensity:
         """Features of norm 1, drawn at random.
 
         Args:
-            count: int, how many, at most a million.
+            count: int, how many, at most 100,000.
             label: class of all samples, or ints `(count,)`; -1 or `None` for
                 classes as frequent as among the features of the fit.
             seed: int in `[0, 2³¹)`. A seed gives the same features each time,
@@ -178,16 +182,16 @@ class FeatureDensity:
         if seed is None:
             seed = int(keras.random.randint((), 0, LARGEST_INTEGER))
         check_integer(0, seed=seed)
-        labels = self._labels(-1 if label is None else label, count)
+        labels = self._known(-1 if label is None else label, count)
         return self.draw(
             tf.constant(labels, tf.int32),
             tf.constant([seed], tf.int32),
             tf.constant(temperature, tf.float32),
         )
 
-    def _labels(self, label, count):
+    def _known(self, label, count):
         labels = np.asarray(label)
-        known = np.append(np.flatnonzero(self.priors), -1)
+        known = np.append(self.labels, -1)
         fits = labels.shape in ((), (count,)) and labels.dtype.kind in "iu"
         if not (fits and np.all(np.isin(labels, known))):
             raise ValueError(
@@ -209,6 +213,9 @@ class FeatureDensity:
             temperature: float or scalar tensor.
         """
         arrays = map(tf.convert_to_tensor, self.variables.values())
+        smaller = labels[:, None] > tf.constant(self.labels, tf.int32)
+        places = tf.reduce_sum(tf.cast(smaller, tf.int32), 1)
+        labels = tf.where(labels < 0, labels, places)
         return gaussians.draw(labels, seeds, temperature, *arrays)
 
     def log_prob(self, features):
@@ -243,6 +250,7 @@ class FeatureDensity:
     def save_own_variables(self, store):
         for name, variable in self.variables.items():
             store[name] = keras.ops.convert_to_numpy(variable)
+        store["labels"] = self.labels
 
     def load_own_variables(self, store):
         """Takes the arrays of a store, once they are fit for a density.
@@ -262,6 +270,8 @@ class FeatureDensity:
             )
         for name, array in arrays.items():
             self.variables[name].assign(array)
+        if "labels" in store.keys():  # Older files have none.
+            self.labels = np.asarray(store["labels"])
 
     def get_config(self):
         return {

@@ -116,6 +116,10 @@ class Generating:
         """
         check_integer(2, steps=steps)
         first, second = self._images(first), self._images(second)
+        if first.shape != second.shape:
+            raise ValueError(
+                f"Images must be pairs. Received: {first.shape}, {second.shape}"
+            )
         ends = (ops.cast(self.encode(x), "float32") for x in (first, second))
         features = great_circle(*ends, steps)
         images = self.decode(

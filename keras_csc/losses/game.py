@@ -10,6 +10,7 @@ from keras import ops
 from keras_csc.replicas import num_replicas
 from keras_csc.replicas import replica_sum
 from keras_csc.replicas import shard_weight
+from keras_csc.validation import check_number
 
 
 class Loop:
@@ -214,6 +215,7 @@ class MomentMemory:
     """
 
     def __init__(self, shapes, momentum, dtype="float32"):
+        check_number("[0, 1)", momentum=momentum)
         self.momentum = momentum
         self.variables = {
             name: keras.Variable(
@@ -271,3 +273,9 @@ def consistency(loop):
 def distance(rows, others):
     """Mean square distance of rows."""
     return ops.mean(ops.sum(ops.square(rows - others), -1))
+
+
+def finite_objective(terms):
+    """The objective if all terms are finite, NaN if not."""
+    terms = {name: ops.cast(term, "float32") for name, term in terms.items()}
+    return terms["objective"] + 0.0 * sum(terms.values())

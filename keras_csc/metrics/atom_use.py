@@ -27,6 +27,7 @@ def code_density(codes):
         - feature densities of sparse autoencoders: [Bricken et al., 2023](
           https://transformer-circuits.pub/2023/monosemantic-features)
     """
+    check_finite("codes", codes)
     active = np.not_equal(codes, 0)
     return np.mean(active, axis=tuple(range(active.ndim - 1)))
 

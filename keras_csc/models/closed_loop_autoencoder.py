@@ -25,10 +25,11 @@ class ClosedLoopAutoencoder(Generating, ClosedLoopTraining, keras.Model):
     `losses.TranscriptionGame` is the published game. `compile()` without
     arguments plays `losses.RecipeGame`.
 
-    `fit` takes batches of images, or of `(images, labels)`. It runs on one
-    device or under a `tf.distribute` strategy. The rate reduction is of the
-    global batch, which need not divide evenly. But every replica must be given
-    an image. If a last batch is too small for that, `fit`, `evaluate` and
+    `fit` takes batches of images, or of `(images, labels)`. If weights are new,
+    it first calls `initialize_from`. `decoder.calibrate(images)` before that
+    keeps atoms of your own. `fit` runs on one device or under a `tf.distribute`
+    strategy. The rate reduction is of the global batch, which need not divide
+    evenly. But every replica must be given an image, or `fit`, `evaluate` and
     `predict` stop with an error that says so.
 
     `fit` logs the terms of the game, such as `objective`. It also logs `loss`,
@@ -47,10 +48,10 @@ class ClosedLoopAutoencoder(Generating, ClosedLoopTraining, keras.Model):
 
     Images of another shape, and an empty batch, are a `ValueError` everywhere.
     In `fit`, `evaluate`, `train_on_batch` and `test_on_batch` pixels outside of
-    [-1, 1] are one, too. An array is looked at before the first step, a data
-    set or generator batch by batch, a `PyDataset` in its first batch.
-    Elsewhere images may be noisy; but in an eager call pixels beyond 10 are an
-    error, as floats in 0..255 have them. Images in [0, 1] are a warning.
+    [-1, 1] are one, too: of an array before the first step, otherwise when a
+    batch comes (of a `PyDataset` with processes, the first). Elsewhere images
+    may be noisy; but in an eager call pixels beyond 10 are an error, and eight
+    images or more in [0, 1] a warning.
 
     Args:
         encoder: `Encoder`, from images to features on the unit sphere.
@@ -167,10 +168,10 @@ class ClosedLoopAutoencoder(Generating, ClosedLoopTraining, keras.Model):
 
     def _images(self, images):
         """Images of the right shape; eagerly, also of the right range."""
-        checked = inputs.as_images(images, self.encoder.accepted_shape)
-        if tf.executing_eagerly() and isinstance(checked, tf.Tensor):
-            inputs.in_range(inputs.extremes(images), inputs.MOST)
-        return checked
+        images = inputs.as_images(images, self.encoder.accepted_shape)
+        if tf.executing_eagerly() and isinstance(images, tf.Tensor):
+            images = inputs.in_range(images, inputs.MOST)
+        return images
 
     def reconstruct(self, images, training=None):
         """Images `g(f(x))`."""

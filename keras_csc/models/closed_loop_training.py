@@ -1,4 +1,5 @@
 import functools
+import random
 
 import keras
 import tensorflow as tf
@@ -8,12 +9,14 @@ from keras_csc.losses import Game
 from keras_csc.losses import Loop
 from keras_csc.losses import MomentMemory
 from keras_csc.losses import RecipeGame
+from keras_csc.losses.game import finite_objective
 from keras_csc.models import inputs
 from keras_csc.models import training_data
 from keras_csc.models.views import random_views
 from keras_csc.ops.tensorflow import fusion
 from keras_csc.ops.tensors import at_least_float32_of
 from keras_csc.optimizers import DictionaryMuon
+from keras_csc.validation import check_integer
 from keras_csc.validation import shown
 
 # Arguments of `compile`, which files keep.
@@ -21,6 +24,7 @@ COMPILED = (
     "optimizer",
     "decoder_optimizer",
     "game",
+    "seed",
     "jit_compile",
     "run_eagerly",
     "steps_per_execution",
@@ -71,9 +75,11 @@ class ClosedLoopTraining:
         optimizer=None,
         decoder_optimizer=None,
         game=None,
-        jit_compile="auto",
+        seed=None,
+        jit_compile=False,
         run_eagerly=False,
         steps_per_execution=1,
+        **others,
     ):
         """Configures the game.
 
@@ -96,6 +102,8 @@ class ClosedLoopTraining:
             decoder_optimizer: another object, for alternating steps.
             game: `RecipeGame`, the default (with a `dictionary` of 0 without
                 sparse codes), `TranscriptionGame` or another `Game`.
+            seed: int in `[0, 2³²)`, of random views; by default drawn by
+                Python's `random`, which `keras.utils.set_random_seed` seeds.
             jit_compile, run_eagerly, steps_per_execution: as in Keras. There
                 is no `loss`, and there are no `metrics`.
 
@@ -123,10 +131,11 @@ class ClosedLoopTraining:
             optimizer = DictionaryMuon()
         optimizers = optimizer, decoder_optimizer
         optimizers = [keras.optimizers.get(each) for each in optimizers]
-        training_data.check_optimizers(
-            optimizers, self.distribute_strategy.num_replicas_in_sync
-        )
+        replicas = self.distribute_strategy.num_replicas_in_sync
+        training_data.check_compiled(optimizers, replicas, others)
         self.make_weights()
+        self.seed = random.getrandbits(32) if seed is None else seed
+        check_integer(0, 2**32 - 1, seed=self.seed)
         super().compile(
             optimizers[0],
             auto_scale_loss=False,
@@ -154,25 +163,21 @@ class ClosedLoopTraining:
         return self.game.num_classes if needed else None
 
     @functools.wraps(keras.Model.fit)
-    def fit(self, x=None, y=None, *args, validation_data=None, **kwargs):
+    def fit(self, x=None, y=None, *args, **kwargs):
         if not self.compiled:
             return super().fit(x, y)  # It says so.
         with inputs.value_errors():
-            x = training_data.inspected(self, x, y, self.classes)
-            if validation_data is not None:
-                images, *others = keras.utils.unpack_x_y_sample_weight(
-                    validation_data
-                )
-                images = training_data.inspected(self, images)
-                validation_data = (images, *others)
+            x = training_data.inspected(self, x, y, kwargs, self.classes)
+            if (parts := kwargs.get("validation_data")) is not None:
+                parts = keras.utils.unpack_x_y_sample_weight(parts)
+                given = {"sample_weight": parts[2]}
+                images = training_data.inspected(self, *parts[:2], given)
+                kwargs["validation_data"] = (images, parts[1])
             if self.step == 0 and not self.decoder.calibrated:
-                first, x = training_data.first(x)
-                self.decoder.calibrate(first)
+                x = training_data.start(self, x)
             step, density, self.density = self.step, self.density, None
             try:
-                return super().fit(
-                    x, y, *args, validation_data=validation_data, **kwargs
-                )
+                return super().fit(x, y, *args, **kwargs)
             except BaseException:
                 if self.step == step:
                     self.density = density
@@ -180,14 +185,14 @@ class ClosedLoopTraining:
 
     @functools.wraps(keras.Model.train_on_batch)
     def train_on_batch(self, x, y=None, *args, **kwargs):
-        x = training_data.inspected(self, x, y, self.classes)
+        x = training_data.inspected(self, x, y, kwargs, self.classes)
         result = super().train_on_batch(x, y, *args, **kwargs)
         self.density = None
         return result
 
     @functools.wraps(keras.Model.test_on_batch)
     def test_on_batch(self, x, *args, **kwargs):
-        x = training_data.inspected(self, x)
+        x = training_data.inspected(self, x, None, kwargs)
         return super().test_on_batch(x, *args, **kwargs)
 
     @functools.wraps(keras.Model.evaluate)
@@ -195,14 +200,14 @@ class ClosedLoopTraining:
         with inputs.value_errors():
             # `fit` has looked at its validation data.
             if not kwargs.get("_use_cached_eval_dataset"):
-                x = training_data.inspected(self, x)
+                x = training_data.inspected(self, x, y, kwargs)
             return super().evaluate(x, y, *args, **kwargs)
 
     @functools.wraps(keras.Model.predict)
-    def predict(self, x, *args, **kwargs):
+    def predict(self, x, *args, **given):
         with inputs.value_errors():
-            x = training_data.inspected(self, x, limit=inputs.MOST)
-            return super().predict(x, *args, **kwargs)
+            x = training_data.inspected(self, x, None, given, limit=inputs.MOST)
+            return super().predict(x, *args, **given)
 
     @property
     def train_metrics(self):
@@ -228,7 +233,7 @@ class ClosedLoopTraining:
         for metric in self.train_metrics:
             metric.update_state(terms[metric.name])
         logs = {m.name: m.result() for m in self.train_metrics}
-        return {**logs, "loss": _finite_or_not(terms)}
+        return {**logs, "loss": finite_objective(terms)}
 
     def _step(self, gradients, number=0):
         """Takes a step of one of the `optimizers`."""
@@ -245,7 +250,6 @@ class ClosedLoopTraining:
         with tf.GradientTape() as tape:
             real = self.encoder.run_stages(images, training=True)
             loss = self.game.inner_loss(Loop(real, labels=labels))
-        self.encoder.update_statistics(real)
         return _gradients(tape, loss, variables)
 
     def _play(self, images, labels, encoder=True, decoder=True):
@@ -275,7 +279,7 @@ class ClosedLoopTraining:
             again = self.encoder.run_stages(seen, True, moments)
 
             def views():
-                own = random_views(images, self._iterations)
+                own = random_views(images, self._iterations, self.seed)
                 return self.encoder.run_stages(own, True, moments).features
 
             remember = None
@@ -290,7 +294,8 @@ class ClosedLoopTraining:
                 views,
             )
             encoder_loss, decoder_loss, terms = game.losses(loop)
-        self.encoder.update_statistics(real)
+        if decoder:  # the last pass of a step
+            self.encoder.update_statistics(real)
         if encoder:
             *measuring, at_features = _gradients(
                 tape, encoder_loss, [*variables, features]
@@ -342,9 +347,3 @@ def _gradients(tape, loss, sources):
         tf.zeros_like(source) if gradient is None else gradient
         for source, gradient in zip(sources, tape.gradient(loss, sources))
     ]
-
-
-def _finite_or_not(terms):
-    """The objective if all terms are finite, NaN if not."""
-    terms = {name: ops.cast(term, "float32") for name, term in terms.items()}
-    return terms["objective"] + 0.0 * sum(terms.values())

@@ -12,7 +12,7 @@ FACTORS = (0.6, 1.4)  # of contrast and of saturation
 BRIGHTNESS = 0.4
 
 
-def random_views(images, step):
+def random_views(images, step, seed=0):
     """A random view of every image: a crop, mirrored or not, in other colours.
 
     A crop has ¼ to all of the area and sides of ratios up to 4:3, and is
@@ -20,16 +20,16 @@ def random_views(images, step):
     five have another contrast, brightness and, in colour, saturation. One of
     five is grey.
 
-    A view is a function of the step and of the image's number in the global
-    batch, where the replicas' images follow one another. So views do
-    not depend on the number of replicas, if a batch divides evenly among them.
-    XLA draws other numbers.
+    A view is a function of the seed, the step and the image's number in the
+    global batch, where the replicas' images follow one another. So views do not
+    depend on the number of replicas, if a batch divides evenly among them. XLA
+    draws other numbers.
 
     Reference:
         Chen et al., A simple framework for contrastive learning of visual
         representations, ICML 2020, appendix A.
     """
-    draw = _draws(tf.shape(images)[0], step)
+    draw = _draws(tf.shape(images)[0], step, seed)
     views = _crops(images, draw)
     jittered = _clip(_jittered(views, draw))
     views = tf.where(draw() < JITTER_PROBABILITY, jittered, views)
@@ -38,19 +38,19 @@ def random_views(images, step):
     return views
 
 
-def _draws(count, step):
+def _draws(count, step, seed):
     """A function that draws numbers `(count, 1, 1, 1)`, others at each call."""
     context = tf.distribute.get_replica_context()
     number, replicas = 0, 1
     if context is not None:
         number = context.replica_id_in_sync_group
         replicas = context.num_replicas_in_sync
-    calls = iter(range(100))
+    calls = iter(range(100 * seed, 100 * (seed + 1)))
 
     def draw(low=0.0, high=1.0):
-        seed = tf.stack([next(calls), tf.cast(step, tf.int32)])
+        own = tf.stack([next(calls), tf.cast(step, tf.int64)])
         drawn = tf.random.stateless_uniform(
-            (replicas * count, 1, 1, 1), seed, low, high
+            (replicas * count, 1, 1, 1), own, low, high
         )
         return drawn[number * count :][:count]
 

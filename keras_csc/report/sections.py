@@ -109,7 +109,7 @@ def explained(model, found):
 
 def samples(model, name):
     """Images of random features, a row a class; `name` names a label."""
-    known = np.flatnonzero(model.density.priors)
+    known = model.density.labels
     labels, of = np.repeat(known[:MOST_CLASSES], COLUMNS), "every class"
     if len(known) > MOST_CLASSES:
         of = f"each of the first {MOST_CLASSES} classes"

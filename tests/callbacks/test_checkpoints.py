@@ -52,6 +52,7 @@ def test_steps_between_checkpoints(tmp_path, model, first, at_once, expected):
     checkpoint = TrainingCheckpoint(tmp_path, every_steps=10)
     steps = model.optimizer.iterations
     steps.assign(first)
+    model.steps_per_execution = at_once
     callbacks = keras.callbacks.CallbackList([checkpoint], model=model)
     callbacks.on_train_begin()
     for step in range(first + at_once, 33, at_once):

@@ -278,21 +278,39 @@ def test_a_dead_network_is_saved_and_not_evaluated(tmp_path):
         evaluate.evaluate(folder, {})
 
 
+def test_the_device_is_waited_for_at_logs_only(tmp_path, monkeypatch):
+    """To read the step, or anything that a step computes, is to wait."""
+    read, step = [], ClosedLoopAutoencoder.step.fget
+
+    def counted(model):
+        read.append(step(model))
+        return read[-1]
+
+    monkeypatch.setattr(ClosedLoopAutoencoder, "step", property(counted))
+    monkeypatch.setattr(train.building, "MOST_IMAGES", 50)
+    train.train(options(tmp_path, "--steps=9", "--save_every=7", "--metrics="))
+    assert set(read) == {0, 1, 2, 7, 9}
+
+
 # === First atoms, and several devices ===
 
 
+@pytest.mark.parametrize(
+    "given, count", [(["--first_atoms=principal:200"], 200), ([], 1024)]
+)
 def test_training_starts_from_principal_components(
-    tmp_path, monkeypatch, unfinished
+    tmp_path, monkeypatch, unfinished, given, count
 ):
+    """By default of as many images as `fit` takes."""
     monkeypatch.setattr(train, "loop", lambda *arguments: None)
-    train.train(options(tmp_path, "--first_atoms=principal:200"))
+    train.train(options(tmp_path, *given))
     (found,) = unfinished
     how = {"filters": (4,), "feature_dim": 16, "iterations": 2}
     expected = ClosedLoopAutoencoder.from_preset(
         "digits", load_weights=False, **how
     )
     source = data.open_dataset("digits", "train", (16, 16, 1))
-    pixels, _ = data.load_arrays(source, 200)
+    pixels, _ = data.load_arrays(source, count)
     initialize_from(expected, (pixels / 127.5 - 1.0).astype("float32"))
     for layer, other in zip(
         [*found.encoder.coding_layers, found.encoder.head],

@@ -213,6 +213,7 @@ def test_the_pictures_and_what_every_stage_leaves_make_the_image(case):
         np.testing.assert_allclose(stage.picture_of(atoms), some, atol=1e-5)
         made = stage.offset + some + stage.picture_of(stage.order[2:])
         np.testing.assert_allclose(stage.picture, made, atol=1e-5)
+        assert not np.any(stage.picture_of([]))
         assert np.abs(made - image).max() > 0.01
         below = stage
         while below is not None:

@@ -210,6 +210,8 @@ def test_maps_have_no_density():
     for call in (model.sample, model.embed, model.fit_density):
         with pytest.raises(ValueError, match="one feature vector an image"):
             call(images)
+    with pytest.raises(ValueError, match="Images must be pairs"):
+        model.interpolate(images[:1], images[1:])
     made = model.interpolate(images[:2], images[2:], steps=3)
     np.testing.assert_allclose(
         made[:, 0], model.reconstruct(images[:2]), atol=1e-5

@@ -270,6 +270,12 @@ def test_rates_are_those_of_all_rows_with_fading_weights(momentum):
         np.testing.assert_allclose(terms["objective"], expected, rtol=1e-10)
 
 
+def test_a_memory_fades():
+    for momentum in (np.nan, 1.0, -0.1):
+        with pytest.raises(ValueError, match="`momentum` must be"):
+            MomentMemory({}, momentum)
+
+
 @pytest.mark.parametrize("term", ["objective", "class_rate_reduction"])
 def test_the_gradient_is_the_batchs_own_times_a_scale(term):
     momentum = 0.75

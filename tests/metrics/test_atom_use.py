@@ -26,6 +26,12 @@ def test_densities_are_counts():
     np.testing.assert_allclose(code_density(codes[0]), expected)
 
 
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_codes_are_finite(wrong):
+    with pytest.raises(ValueError, match="`codes` must be finite"):
+        code_density(np.array([[0.0, wrong]]))
+
+
 def test_dead_and_rare_atoms():
     density = [0.0, 0.5, 0.01, 0.005, 0.0001, 0.02]
     assert dead_atoms(density).tolist() == [0]

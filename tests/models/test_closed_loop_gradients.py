@@ -167,6 +167,24 @@ def test_an_inner_step_ascends_the_rate_reduction_of_real_features(network):
     )
 
 
+@pytest.mark.parametrize("inner_step", [False, True])
+def test_what_moves_with_the_images_moves_once_a_step(inner_step):
+    """Statistics, and `λ` by the share of zeros that it finds."""
+    model = small_autoencoder(zeros=0.75, dtype="float64")
+    images, labels = small_batch(dtype="float64")
+    frozen = [keras.optimizers.SGD(0.0) for _ in range(2)]
+    game = TranscriptionGame("multi", CLASSES, inner_step=inner_step)
+    model.compile(*frozen, game)
+    stage = model.encoder.coding_layers[0]
+    output = model.encoder.activations(images, training=True)
+    share = np.mean(np.asarray(output.codes[0]) == 0)
+    expected = stage.sparsity * np.exp(0.2 * (0.75 - share))
+    model.train_step((images, labels))
+    mean = model.encoder.normalizations[0].moving_mean.numpy()
+    np.testing.assert_allclose(mean, 0.1 * output.moments[0][0], rtol=1e-6)
+    assert stage.sparsity == pytest.approx(expected, rel=1e-6)
+
+
 def test_gradients_keep_the_precision_of_a_float64_model():
     check_gradients(make("all", model_of=built), "float64", 1e-7)
 

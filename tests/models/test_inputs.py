@@ -128,16 +128,19 @@ def test_sparsities_of_every_kind(model):
         np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
-class OneBatch(keras.utils.PyDataset):
-    def __init__(self, batch):
-        super().__init__()
-        self.batch = batch
+class Batches(keras.utils.PyDataset):
+    def __init__(self, *batches, **kwargs):
+        super().__init__(**kwargs)
+        self.batches, self.epochs = batches, 0
 
     def __len__(self):
-        return 1
+        return len(self.batches)
 
     def __getitem__(self, index):
-        return self.batch
+        return self.batches[index]
+
+    def on_epoch_end(self):
+        self.epochs += 1
 
 
 class Elsewhere:
@@ -162,7 +165,7 @@ def sources(*given):
     yield given
     yield (tf.data.Dataset.from_tensor_slices(given).batch(4),)
     yield ((batch for batch in [given]),)
-    yield (OneBatch(given),)
+    yield (Batches(given),)
     yield tuple(Elsewhere(array) for array in given)
 
 
@@ -209,14 +212,34 @@ def test_images_scaled_to_0_and_1_are_a_warning_once(model):
             model.encode(right)
 
 
-def test_a_later_batch_of_a_data_set_is_looked_at_too(model):
-    late = [images(), images(), images(), images() + 300]
-    for data in (
-        tf.data.Dataset.from_tensor_slices(late),
-        ((batch,) for batch in late),
-    ):
-        with pytest.raises(ValueError, match="`images` .*Row.*0.*3"):
-            model.evaluate(data, verbose=0)
+LATE = {
+    "data set": tf.data.Dataset.from_tensor_slices,
+    "generator": lambda late: ((batch,) for batch in late),
+    "iterator": iter,
+    "PyDataset": lambda late: Batches(*late),
+    "threads": lambda late: Batches(*late, workers=2),
+}
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # Keras's, of generators
+@pytest.mark.parametrize("kind", LATE)
+@pytest.mark.parametrize("method", ["fit", "evaluate"])
+def test_a_later_batch_is_looked_at_too(kind, method):
+    """The message is of one line, without a graph and its trace."""
+    model = small_autoencoder()
+    model.compile(sgd())
+    late = [*(images() for _ in range(5)), with_pixel(np.nan)]
+    arguments = {"shuffle": False} if method == "fit" else {}
+    with pytest.raises(ValueError, match=r"^`images` must be.*Row \[?2\]?$"):
+        getattr(model, method)(LATE[kind](late), verbose=0, **arguments)
+    for weight in model.get_weights():
+        assert np.all(np.isfinite(weight))
+
+
+def test_a_data_set_of_keras_is_told_of_its_epochs(model):
+    dataset = Batches(images(), images())
+    model.fit(dataset, epochs=3, verbose=0)
+    assert dataset.epochs >= 3
 
 
 def test_wrong_labels_are_one_error_before_training(model):

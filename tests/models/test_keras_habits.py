@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_csc.models import initialize_from
 from keras_csc.restoration import SparseDenoiser
 from tests.helpers.reference_loop import sgd
 from tests.helpers.reference_loop import small_autoencoder
@@ -92,11 +93,14 @@ def test_weights_of_images_are_refused():
     weights = np.ones(4)
     for call in (
         lambda: model.fit(images, labels, sample_weight=weights),
+        lambda: model.fit(images, sample_weight=weights),
         lambda: model.fit(images, labels, class_weight={0: 1.0, 1: 2.0}),
+        lambda: model.evaluate(images, sample_weight=weights),
         lambda: model.fit(weighted(images, weights)),
         lambda: model.evaluate(weighted(images, weights)),
         lambda: model.train_on_batch(images, labels, sample_weight=weights),
         lambda: model.fit(images, validation_data=(images, labels, weights)),
+        lambda: model.fit(images, validation_data=(images, None, weights)),
     ):
         with pytest.raises(
             ValueError, match="leave `sample_weight` and `class"
@@ -121,6 +125,15 @@ def test_an_empty_data_set_is_an_error():
     for method in (model.fit, model.evaluate, model.predict):
         with pytest.raises(ValueError, match="empty"):
             method(dataset, verbose=0)
+
+
+@pytest.mark.parametrize("method", ["fit", "evaluate", "predict"])
+def test_no_images_and_batches_of_none_are_refused(method):
+    call = getattr(compiled(), method)
+    with pytest.raises(ValueError, match="`x` must be .* Received: NoneType"):
+        call(None)
+    with pytest.raises(ValueError, match="`batch_size` must be .* at least 1"):
+        call(small_batch()[0], batch_size=0)
 
 
 def test_a_list_of_images_is_not_taken_for_several_inputs():
@@ -173,10 +186,70 @@ def test_fit_measures_the_gains_before_its_first_step_once():
     model = small_autoencoder()
     model.compile(keras.optimizers.SGD(0.0), run_eagerly=True)
     images, _ = small_batch()
+    # A generator, and another iterator, are used up by one `fit`.
     history = model.fit(((images[i : i + 4],) for i in (0, 4)), verbose=0)
-    assert model.step == 2 and history.history
+    model.fit(iter([images[:4], images[4:]]), verbose=0)
+    assert model.step == 4 and history.history
     assert model.decoder.calibrated
     gain = float(model.decoder.feature_gain)
     model.decoder.feature_gain.assign(2 * gain)
     model.fit(images, verbose=0)
     assert float(model.decoder.feature_gain) == 2 * gain
+
+
+def kernels(model):
+    layers = *model.encoder.coding_layers, model.encoder.head
+    return [layer.kernel.numpy() for layer in layers]
+
+
+def start_of_array(images):
+    return images
+
+
+def start_of_batches(images):
+    return tf.data.Dataset.from_tensor_slices(images).batch(3)
+
+
+@pytest.mark.parametrize("given", [start_of_array, start_of_batches])
+def test_fit_begins_at_first_atoms_of_its_images(given):
+    """As the command does; atoms that are not new stay."""
+    images, still = small_batch(n=12)[0], keras.optimizers.SGD(0.0)
+    expected, model = small_autoencoder(), small_autoencoder()
+    expected.make_weights()
+    initialize_from(expected, images)
+    model.compile(still, run_eagerly=True)
+    model.fit(given(images), batch_size=None, verbose=0)
+    for one, other in zip(kernels(model), kernels(expected)):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+def frozen(model, images):
+    model.encoder.head.trainable = False
+
+
+def calibrated(model, images):
+    model.decoder.calibrate(images)
+
+
+def with_statistics(model, images):
+    model.encoder(images, training=True)
+
+
+CASES = {"frozen": frozen, "calibrated": calibrated, "old": with_statistics}
+
+
+@pytest.mark.parametrize("case", [*CASES, "few"])
+def test_fit_keeps_atoms_that_are_not_new(case):
+    images, model = small_batch(n=12)[0], small_autoencoder()
+    model.make_weights()
+    CASES.get(case, lambda *_: None)(model, images)
+    before = kernels(model)
+    model.compile(keras.optimizers.SGD(0.0), run_eagerly=True)
+    if case == "few":  # fewer images than features
+        with pytest.warns(UserWarning, match="first atoms are random: .* as"):
+            model.fit(images[:3], verbose=0)
+    else:
+        model.fit(images, verbose=0)
+    assert model.decoder.calibrated
+    for one, other in zip(kernels(model), before):
+        np.testing.assert_allclose(one, other, atol=1e-6)

@@ -32,15 +32,13 @@ def encoder_turn(model, images, labels):
             tf.stop_gradient(regenerated), training=True
         )
         loss = -objective(real.features, again.features, labels)
-    gradients = tape.gradient(loss, model.encoder.trainable_variables)
-    model.encoder.update_statistics(real)
-    return gradients
+    return tape.gradient(loss, model.encoder.trainable_variables)
 
 
 def inner_turn(model, images, labels):
     """The parents' inner step: ascend `ΔR(Z | y)`."""
     with tf.GradientTape() as tape:
-        z = model.encoder(images, training=True)
+        z = model.encoder.activations(images, training=True).features
         loss = -ops.rate_reduction(z, labels, CLASSES)
     return tape.gradient(loss, model.encoder.trainable_variables)
 
@@ -48,7 +46,8 @@ def inner_turn(model, images, labels):
 def decoder_turn(model, images, labels):
     """The parents' decoder step: all of it again, descend `T`.
 
-    Atoms that encoder and decoder share move by what the decoder draws.
+    Atoms that encoder and decoder share move by what the decoder draws. The
+    statistics move in this pass alone, so that they move once a step.
     """
     measuring = clone(model).encoder
     with tf.GradientTape() as tape:

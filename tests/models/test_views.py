@@ -1,3 +1,4 @@
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -80,6 +81,35 @@ def test_crops_are_interpolated(monkeypatch, height, width, compiled):
     expected = map_coordinates(noise, places, order=1, mode="nearest")
     np.testing.assert_allclose(views[..., 2], expected, atol=1e-4)
     assert len(np.unique(places[0])) > height
+
+
+def trained(seed=None, **arguments):
+    keras.utils.set_random_seed(0)
+    model = small_autoencoder(**arguments)
+    game = RecipeGame(view_features=2)
+    model.compile(keras.optimizers.SGD(0.1), game=game, seed=seed)
+    model.train_on_batch(small_batch()[0])
+    return model
+
+
+def test_views_are_those_of_a_seed_also_in_a_model_that_goes_on(
+    eager, tmp_path
+):
+    images, _ = small_batch()
+    first, again, other = (trained(seed) for seed in (3, 3, 4))
+    first.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert loaded.seed == 3
+    for model in (first, again, other, loaded):
+        model.train_on_batch(images)
+    weights, same, others, resumed = (
+        model.get_weights() for model in (first, again, other, loaded)
+    )
+    for one, two, three in zip(weights, same, resumed):
+        np.testing.assert_array_equal(one, two)
+        np.testing.assert_array_equal(one, three)
+    assert not all(map(np.array_equal, weights, others))
+    assert trained().seed == trained().seed  # of `set_random_seed`
 
 
 @pytest.mark.thorough
