@@ -74,8 +74,8 @@ class ReferenceLoop:
     """Encoder and decoder as functions of their weights.
 
     Args:
-        model: `ClosedLoopAutoencoder`, whose architecture, operator norms
-            and weights are taken as they are.
+        model: `ClosedLoopAutoencoder`, whose architecture and weights are
+            taken as they are.
     """
 
     def __init__(self, model):
@@ -83,11 +83,6 @@ class ReferenceLoop:
         self.generic = not model.encoder.sparse
         self.encoder_weights = weights_of(model.encoder)
         self.decoder_weights = weights_of(model.decoder)
-        self.step_sizes = {
-            layer.name: 1 / layer.operator_norm.numpy()
-            for layer in model.encoder.coding_layers
-            if not self.generic
-        }
 
     def encode(self, images, weights=None, moments=None):
         """Features; of the stages the codes, their moments and the inputs."""
@@ -125,16 +120,23 @@ class ReferenceLoop:
         if self.generic or layer is self.model.encoder.head:
             return references.analyze(signal, kernel, strides, padding)
         encoder = self.model.encoder
-        return references.solve_sparse_code(
+        bound = self._bound(layer, weights)
+        return bound * references.solve_sparse_code(
             signal,
             kernel,
             sparsity,
-            self.step_sizes[layer.name],
+            1 / bound,
             encoder.nonnegative,
             strides,
             padding,
             encoder.iterations,
         )
+
+    def _bound(self, layer, weights):
+        """`L`: of the weights, or of a tight frame as it is stored."""
+        if self.model.encoder.tight_frame:
+            return layer.operator_norm.numpy()
+        return references.frame_bound(weights[layer.kernel.path], layer.strides)
 
     def decode(self, features, weights=None, atoms=None, moments=None):
         """Images; of a mirror by these atoms and moments of its encoder."""
@@ -162,7 +164,7 @@ class ReferenceLoop:
         return np.tanh(signal)
 
     def _mirror(self, features, gains, atoms, moments):
-        """Stage by stage `A (g s (x - β) / γ + m)`, from the head down."""
+        """Stage by stage `A (g s (x - β) / γ + m) / L`, from the head down."""
         atoms = self.encoder_weights if atoms is None else atoms
         encoder, decoder = self.model.encoder, self.model.decoder
         signal = features
@@ -191,9 +193,10 @@ class ReferenceLoop:
             if encoder.parts_per_code[number] == 2:
                 half = signal.shape[-1] // 2
                 signal = signal[..., :half] - signal[..., half:]
+            layer = encoder.coding_layers[number]
             signal = references.synthesize(
-                signal,
-                atoms[encoder.coding_layers[number].kernel.path],
+                signal / self._bound(layer, atoms),
+                atoms[layer.kernel.path],
                 2 * (strides * signal.shape[1],),
                 strides,
                 "same",
@@ -251,8 +254,9 @@ class ReferenceLoop:
         for number, layer in enumerate(layers if game.dictionary else ()):
             weight = game.dictionary / (50 if number else 1)
             kernel, signal = weights[layer.kernel.path], inputs[number]
+            bound = self._bound(layer, weights)
             made = references.synthesize(
-                codes[number], kernel, signal.shape[1:3], 2, "same"
+                codes[number] / bound, kernel, signal.shape[1:3], 2, "same"
             )
             loss += weight * np.mean((signal - made) ** 2)
         return loss

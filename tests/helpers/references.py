@@ -1,6 +1,7 @@
 """The mathematics of the suite once more: NumPy in float64, by definition."""
 
 import functools
+import math
 
 import numpy as np
 from scipy.sparse import linalg
@@ -63,6 +64,14 @@ def largest_eigenvalue(kernel, image_size, strides, padding):
         matrix, k=1, v0=start, return_singular_vectors=False
     )
     return largest**2
+
+
+def frame_bound(kernel, strides):
+    """`⌈k/s⌉² (Σ σ²ᴺ)^(1/N)` of the atoms' singular values, `N = 4096`."""
+    atoms = kernel.reshape(-1, kernel.shape[-1])
+    squares = np.linalg.svd(atoms, compute_uv=False) ** 2
+    norm = np.sum((squares / squares[0]) ** 4096) ** (1 / 4096) * squares[0]
+    return math.ceil(kernel.shape[0] / strides) ** 2 * norm
 
 
 def problem(
