@@ -2,6 +2,7 @@ import functools
 import math
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_csc import constraints
@@ -26,6 +27,8 @@ MOST_ITERATIONS = 1000
 # By how much `log λ` moves in a training step, for each share of codes that
 # are too few zeros.
 RATE = 0.2
+# In files, says that codes are in the units of the input.
+UNITS = "units_of_input"
 
 
 @keras.saving.register_keras_serializable(package="keras_csc")
@@ -380,6 +383,19 @@ class ConvSparseCoding2D(keras.layers.Layer):
                 f"Received: {tuple(input_shape)}"
             )
         return (input_shape[0], *sizes, self.filters)
+
+    def save_own_variables(self, store):
+        super().save_own_variables(store)
+        store[UNITS] = np.ones(())
+
+    def load_own_variables(self, store):
+        names = set(store.keys())
+        if names and UNITS not in names:
+            raise ValueError(
+                "These weights are of an earlier version, whose codes have "
+                "other units. Train the model again."
+            )
+        super().load_own_variables({n: store[n] for n in names - {UNITS}})
 
     def get_config(self):
         return {

@@ -90,39 +90,34 @@ class ConvSparseDecoding2D(keras.layers.Layer):
         self.padding = padding
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.kernel_constraint = constraints.get(kernel_constraint)
-        # A function, as Keras would take the layer for a part of this one.
+        # A function: Keras would save what an attribute or property holds.
         self._coding_layer = lambda: coding_layer
         self.input_spec = keras.InputSpec(ndim=4)
 
     def build(self, input_shape):
         filters = input_shape[-1]
         self.input_spec = keras.InputSpec(ndim=4, axes={-1: filters})
-        if self.coding_layer is None:
+        if self._coding_layer() is None:
             self._kernel = add_dictionary(self, self.channels, filters)
         else:
             self.channels = self.kernel.shape[2]
 
     @property
-    def coding_layer(self):
-        """The layer that it draws with, or `None`."""
-        return self._coding_layer()
-
-    @property
     def kernel(self):
         """The dictionary `(k, k, channels, filters)`, own or shared."""
-        if self.coding_layer is None:
+        if self._coding_layer() is None:
             return self._kernel
-        if not self.coding_layer.built:
+        if not self._coding_layer().built:
             raise ValueError(
                 "`coding_layer` has no atoms yet. Build it, or call it on "
-                f"images, first. Received: {self.coding_layer}"
+                f"images, first. Received: {self._coding_layer()}"
             )
-        return self.coding_layer.kernel
+        return self._coding_layer().kernel
 
     def call(self, codes, image_size=None, training=None):
         kernel = self.kernel
-        if isinstance(self.coding_layer, ConvSparseCoding2D):
-            kernel = self.coding_layer.dictionary(training)
+        if isinstance(self._coding_layer(), ConvSparseCoding2D):
+            kernel = self._coding_layer().dictionary(training)
         kernel = as_dtype_of(kernel, codes)
         return synthesis(codes, kernel, image_size, self.strides, self.padding)
 
@@ -134,7 +129,7 @@ class ConvSparseDecoding2D(keras.layers.Layer):
         channels = self.channels or self.kernel.shape[2]
         return (input_shape[0], *sizes, channels)
 
-    def compute_output_spec(self, codes, image_size=None):
+    def compute_output_spec(self, codes, image_size=None, training=None):
         shape = self.compute_output_shape(codes.shape)
         if image_size is not None:
             filters = codes.shape[-1]
@@ -145,9 +140,9 @@ class ConvSparseDecoding2D(keras.layers.Layer):
         return keras.KerasTensor(shape, dtype=self.compute_dtype)
 
     def get_config(self):
-        if self.coding_layer is not None:
+        if self._coding_layer() is not None:
             # Keras restores one layer where a model holds it twice.
-            coding = keras.saving.serialize_keras_object(self.coding_layer)
+            coding = keras.saving.serialize_keras_object(self._coding_layer())
             return {**super().get_config(), "coding_layer": coding}
         return {
             **super().get_config(),

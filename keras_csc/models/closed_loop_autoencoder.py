@@ -168,10 +168,10 @@ class ClosedLoopAutoencoder(Generating, ClosedLoopTraining, keras.Model):
 
     def _images(self, images):
         """Images of the right shape; eagerly, also of the right range."""
-        images = inputs.as_images(images, self.encoder.accepted_shape)
-        if tf.executing_eagerly() and isinstance(images, tf.Tensor):
-            images = inputs.in_range(images, inputs.MOST)
-        return images
+        checked = inputs.as_images(images, self.encoder.accepted_shape)
+        if tf.executing_eagerly() and isinstance(checked, tf.Tensor):
+            inputs.in_range(inputs.extremes(images), inputs.MOST)
+        return checked
 
     def reconstruct(self, images, training=None):
         """Images `g(f(x))`."""

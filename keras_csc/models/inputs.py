@@ -19,6 +19,7 @@ from keras_csc.validation import plain
 from keras_csc.validation import shown
 
 MOST = 10.0  # absolute value of a pixel, of noisy images
+DOUBTED = 8  # so many images are hardly all brighter than mid grey
 
 
 def as_images(images, image_shape):
@@ -45,13 +46,6 @@ def as_images(images, image_shape):
             "`images` must be floats in [-1, 1], or uint8 in 0..255. "
             f"Received: {images.dtype.name}"
         )
-    # So many images are hardly all brighter than mid grey.
-    if tf.executing_eagerly() and len(images) >= 8:
-        if 0 <= tf.reduce_min(images) and 0 < tf.reduce_max(images) <= 1:
-            warnings.warn(  # Python shows a warning of a line once.
-                "`images` should be in [-1, 1], and all of them lie in "
-                "[0, 1]. If they were scaled to that, give 2 * images - 1."
-            )
     return images
 
 
@@ -132,12 +126,19 @@ def in_range(images, limit):
 def extremes(images):
     """The largest absolute pixel of every image of an array, for `in_range`.
 
-    Makes no copy of the images. Bytes are in range: they have 0.
+    Makes no copy of the images. Bytes are in range: they have 0. Warns of
+    floats that were likely scaled to [0, 1]; Python shows a warning once.
     """
+    images = np.asarray(images)
     if images.dtype == "uint8":
         return np.zeros(len(images), "float32")
-    axes = (1, 2, 3)
-    return np.maximum(images.max(axes), -images.min(axes))
+    low, high = images.min((1, 2, 3)), images.max((1, 2, 3))
+    if len(images) >= DOUBTED and 0 <= low.min() < high.max() <= 1:
+        warnings.warn(
+            "`images` should be in [-1, 1], and all of them lie in [0, 1]. If "
+            "they were scaled to that, give 2 * images - 1."
+        )
+    return np.maximum(high, -low)
 
 
 def finite(features):

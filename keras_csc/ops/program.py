@@ -8,6 +8,7 @@ from keras import ops
 from keras_csc.ops import convolution
 from keras_csc.ops.tensors import as_dtype_of
 from keras_csc.ops.tensors import at_least_float32
+from keras_csc.validation import check_number
 
 AXES = (1, 2, 3)
 # Below, the square root of a mean square has no useful gradient.
@@ -177,6 +178,14 @@ def root_mean_square(values):
     squares = ops.square(at_least_float32(values))
     mean = ops.mean(squares, AXES, keepdims=True)
     return ops.cast(ops.sqrt(ops.maximum(mean, LEAST_SQUARE)), values.dtype)
+
+
+def check_penalty(sparsity, step_size):
+    """Raises `ValueError` for numbers that are no `λ ≥ 0` and `η > 0`."""
+    if isinstance(sparsity, (int, float)):
+        check_number("[0, inf)", sparsity=sparsity)
+    if isinstance(step_size, (int, float)):
+        check_number("(0, inf)", step_size=step_size)
 
 
 def soft_threshold(values, threshold, nonnegative=False):

@@ -5,6 +5,7 @@ from keras import ops
 
 from keras_csc.ops.implicit_gradient import implicit_gradient
 from keras_csc.ops.program import AXES
+from keras_csc.ops.program import check_penalty
 from keras_csc.ops.program import precise_program
 from keras_csc.ops.program import soft_threshold
 from keras_csc.ops.tensors import as_dtype_of
@@ -68,9 +69,9 @@ def solve_sparse_code(
         not finite.
 
     Raises:
-        ValueError: for another `padding`, fewer iterations, a tolerance that
-            is negative or not finite, or images with other channels than the
-            atoms.
+        ValueError: for another `padding`, fewer iterations, a tolerance, `λ` or
+            `η` that is negative or not finite, or images with other channels
+            than the atoms.
 
     References:
         - Beck & Teboulle, A fast iterative shrinkage-thresholding algorithm,
@@ -83,6 +84,7 @@ def solve_sparse_code(
     """
     check_choice(("same", "valid"), padding=padding)
     check_integer(1, iterations=iterations)
+    check_penalty(sparsity, step_size)
     if isinstance(tolerance, (int, float)):
         check_number("[0, inf)", tolerance=tolerance)
     dtype = keras.backend.standardize_dtype(images.dtype)

@@ -6,6 +6,7 @@ from keras import ops
 
 from keras_csc.ops.convolution import analysis
 from keras_csc.ops.convolution import synthesis
+from keras_csc.ops.program import check_penalty
 from keras_csc.ops.program import root_mean_square
 from keras_csc.ops.program import soft_threshold
 from keras_csc.ops.tensors import as_dtype_of
@@ -55,14 +56,16 @@ def sparse_code(
         Codes `(batch, code_height, code_width, filters)`.
 
     Raises:
-        ValueError: for fewer iterations, images with other channels than the
-            atoms, or a `prox` with `nonnegative`.
+        ValueError: for fewer iterations, numbers `λ < 0` or `η ≤ 0` or that are
+            not finite, images with other channels than the atoms, or a `prox`
+            with `nonnegative`.
 
     Reference:
         Beck & Teboulle, A fast iterative shrinkage-thresholding algorithm,
         SIAM J. Imaging Sciences 2009, section 4.
     """
     check_integer(1, iterations=iterations)
+    check_penalty(sparsity, step_size)
     if prox and nonnegative:
         raise ValueError(
             "`prox` goes with nonnegative=False: it says itself which codes "

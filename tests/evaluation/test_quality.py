@@ -38,7 +38,11 @@ def test_figures_of_stages_are_those_of_all_images_at_once(nonnegative):
         )
         kernel, active = layer.kernel.numpy(), codes != 0
         made = references.synthesize(
-            codes, kernel, signal.shape[1:3], 2, "same"
+            codes / layer.operator_norm.numpy(),
+            kernel,
+            signal.shape[1:3],
+            2,
+            "same",
         )
         error = np.sum((drawn[number] - codes) ** 2)
         for name, expected in (
@@ -85,12 +89,13 @@ def test_excess_is_that_over_the_minimum_of_the_programs(monkeypatch):
             each[number].numpy().astype("float64")
             for each in (output.inputs, output.codes)
         )
-        kernel, step = layer.kernel.numpy().astype("float64"), layer.step_size
+        bound = float(layer.operator_norm)
+        program = layer.kernel.numpy().astype("float64") / bound, 0.1 / bound
         best = references.solve_sparse_code(
-            signal, kernel, 0.1, float(step), strides=2, iterations=300
+            signal, *program, bound, strides=2, iterations=300
         )
         value, least = (
-            references.program_value(signal, z, kernel, 0.1, 2, "same")
+            references.program_value(signal, z, *program, 2, "same")
             for z in (codes, best)
         )
         stage = found["codes"][number]
@@ -102,7 +107,8 @@ def test_excess_is_that_over_the_minimum_of_the_programs(monkeypatch):
             np.count_nonzero(codes) / signal.size
         )
     layer, floats = model.encoder.coding_layers[0], floats.astype("float64")
-    kernel, step = layer.kernel.numpy().astype("float64"), layer.step_size
+    kernel = layer.kernel.numpy().astype("float64")
+    step = 1 / float(layer.operator_norm)
     curve = found["curve"]
     assert [point["sparsity"] for point in curve] == pytest.approx(
         [0.025, 0.05, 0.1, 0.2, 0.4, 0.8]
@@ -112,7 +118,7 @@ def test_excess_is_that_over_the_minimum_of_the_programs(monkeypatch):
             floats,
             kernel,
             point["sparsity"],
-            float(step),
+            step,
             strides=2,
             iterations=5,
         )

@@ -179,7 +179,8 @@ def test_objective_and_gap_are_those_of_the_program(case):
     model, _, found = case
     for layer, stage in zip(model.encoder.coding_layers, found.stages):
         signal, codes = stage.signal[None].astype("float64"), stage.codes[None]
-        arguments = stage.kernel.astype("float64"), layer.sparsity
+        sparsity = layer.sparsity / stage.bound
+        arguments = stage.kernel.astype("float64"), sparsity
         (value,) = references.program_value(
             signal, codes, *arguments, 2, "same"
         )
@@ -187,7 +188,7 @@ def test_objective_and_gap_are_those_of_the_program(case):
         residual = signal - synthesize(stage, stage.codes)
         slope = references.analyze(residual, stage.kernel, 2, "same")
         slope = slope if layer.nonnegative else np.abs(slope)
-        dual = residual * min(1, layer.sparsity / slope.max())
+        dual = residual * min(1, sparsity / slope.max())
         bound = 0.5 * np.sum(signal**2 - (signal - dual) ** 2)
         assert stage.gap == pytest.approx(value - bound, rel=1e-3)
         assert stage.gap > 0

@@ -260,7 +260,7 @@ SAMPLE, LOG_PROB = FeatureDensity.sample, FeatureDensity.log_prob
         (SAMPLE, {"label": 1}, r"class of the density, \[0, 2, 3\]"),
         (SAMPLE, {"label": [0, 2, 3]}, "one, or 2 of them"),
         (SAMPLE, {"temperature": -1}, "`temperature`"),
-        (SAMPLE, {"count": 10**9}, "at most 1000000, as all are in memory"),
+        (SAMPLE, {"count": 10**9}, "at most 100000, as all are in memory"),
         (LOG_PROB, {"features": np.zeros((2, 5))}, r"the shape \(n, 6\)"),
         (loaded, {"variances": 0.0}, "above 0"),
         (loaded, {"means": np.nan}, "finite"),

@@ -1,3 +1,4 @@
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -215,7 +216,7 @@ def test_implicit_codes_and_gradients_are_those_of_the_solver():
     inputs, kernel, found = images(dtype="float64"), layer.kernel.value, []
     bound = layer.operator_norm.value
     for code in (
-        lambda: layer(inputs),
+        lambda: layer(inputs, training=False),
         lambda: keras_csc.ops.solve_sparse_code(
             *(inputs, kernel / bound, 0.3 / bound, bound),
             iterations=4,
@@ -279,6 +280,31 @@ def test_a_dictionary_of_zeros_has_finite_codes_and_gradients(gradient):
     layer.kernel.assign(np.random.default_rng(1).normal(size=(3, 3, 2, 4)))
     layer.update_operator_norm()
     assert np.any(layer(inputs))
+
+
+def test_weights_with_other_units_are_refused(tmp_path):
+    layer = ConvSparseCoding2D(4, 3)
+    layer.build((None, 8, 8, 1))
+    model = keras.Sequential([keras.Input((8, 8, 1)), layer])
+    model.save_weights(tmp_path / "model.weights.h5")
+    with h5py.File(tmp_path / "model.weights.h5", "r+") as file:
+        (name,) = [n for n in datasets(file) if n.endswith("units_of_input")]
+        del file[name]
+    with pytest.raises(ValueError, match="of an earlier version"):
+        model.load_weights(tmp_path / "model.weights.h5")
+
+
+def datasets(file):
+    names = []
+    file.visit(names.append)
+    return names
+
+
+def test_synthesize_names_the_layer_of_functional_models():
+    layer = ConvSparseCoding2D(4, 3)
+    codes = layer(keras.Input((8, 8, 1)))
+    with pytest.raises(ValueError, match="ConvSparseDecoding2D"):
+        layer.synthesize(codes)
 
 
 def test_images_smaller_than_an_atom_are_refused():
@@ -384,8 +410,6 @@ def test_layer_is_the_synthesis(strides, padding):
     z = codes(coding.compute_output_shape((3, *size, 2))[1:3], dtype="float64")
     synthesized = decoding(z, image_size=size).numpy()
     kernel = decoding.kernel.numpy()
-    norms = np.sqrt(np.sum(kernel**2, axis=(0, 1, 2)))
-    np.testing.assert_allclose(norms, 1, atol=1e-5)
     np.testing.assert_allclose(
         synthesized,
         references.synthesize(z, kernel, size, strides, padding),
@@ -401,7 +425,7 @@ def test_layer_is_the_synthesis(strides, padding):
     ],
     ids=["coding", "head"],
 )
-def test_a_layer_draws_with_the_atoms_of_another(coding):
+def test_a_layer_draws_with_the_atoms_of_another(coding, tmp_path):
     coding.build((None, 8, 10, 2))
     layer = ConvSparseDecoding2D(coding_layer=coding)
     z = codes()
@@ -420,8 +444,16 @@ def test_a_layer_draws_with_the_atoms_of_another(coding):
     with tf.GradientTape() as tape:
         value = tf.reduce_sum(layer(z) ** 2)
     assert np.any(tape.gradient(value, coding.kernel.value))
-    with pytest.raises(NotImplementedError, match="the model of both"):
-        layer.get_config()
+    signal = keras.Input((8, 10, 2))
+    model = keras.Model(signal, layer(coding(signal)))
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert len(loaded.weights) == len(model.weights)
+    expected = model(images((8, 10)))
+    np.testing.assert_array_equal(loaded(images((8, 10))), expected)
+    again = ConvSparseDecoding2D(coding_layer=type(coding)(4, 3))
+    with pytest.raises(ValueError, match="has no atoms yet"):
+        again.build(z.shape)
 
 
 def test_codes_of_unknown_shape():

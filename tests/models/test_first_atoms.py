@@ -184,7 +184,7 @@ def test_nonnegative_codes_get_every_component_in_both_signs(images):
     # With `λ = 0` one step goes as far towards every image: nothing is lost.
     layer = model.encoder.coding_layers[0]
     made = layer.synthesize(layer(images[:50]))
-    way = 4 * layer.step_size  # four patches hold a pixel
+    way = 4 / layer.operator_norm  # four patches hold a pixel
     inside = np.s_[:, 2:-2, 2:-2]
     np.testing.assert_allclose(
         made[inside], way * images[:50][inside], atol=1e-4

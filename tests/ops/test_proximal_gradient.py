@@ -170,12 +170,18 @@ def test_other_types_are_solved_in_float32(dtype, expected):
         ({"tolerance": np.nan}, "`tolerance` must be"),
         ({"tolerance": -1.0}, "`tolerance` must be"),
         ({"padding": "SAME"}, "`padding` must be"),
+        ({"sparsity": np.nan}, "`sparsity` must be"),
+        ({"step_size": -1.0}, "`step_size` must be"),
     ],
 )
 def test_what_is_refused(arguments, words):
     images, kernel, step_size = problem()
+    arguments = {"sparsity": 0.1, "step_size": step_size, **arguments}
     with pytest.raises(ValueError, match=words):
-        solve(images, kernel, 0.1, step_size, **arguments)
+        ops.solve_sparse_code(images, kernel, **arguments)
+    if not {"tolerance", "padding"} & set(arguments):
+        with pytest.raises(ValueError, match=words):
+            ops.sparse_code(images, kernel, **arguments)
 
 
 @pytest.mark.parametrize("where", ["images", "kernel", "sparsity"])
