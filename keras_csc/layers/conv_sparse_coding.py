@@ -35,18 +35,32 @@ UNITS = "units_of_input"
 class ConvSparseCoding2D(keras.layers.Layer):
     """Convolutional sparse coding: the output solves a convex program.
 
-    `z* = argmin_z  λ‖z‖₁ + ½‖x - A z‖₂²`, optionally `z ≥ 0`,
+    `y* = argmin_y  (λ/L)‖y‖₁ + ½‖x - D y‖₂²`,  `D = A / L`,
 
-    where `A z` is the transposed convolution of the codes `z` with the
-    layer's dictionary, one atom per filter. The layer unrolls `iterations`
-    steps of FISTA from `z = 0`:
+    optionally with `y ≥ 0`. `A` is the transposed convolution with the layer's
+    kernel `W`, one atom per filter, and `L ≥ λmax(AᵀA)` is
+    `ops.frame_bound(W, strides)`, in closed form and for images of every size.
+    `y = L z` are the codes `z` of `λ‖z‖₁ + ½‖x - A z‖₂²` in the units of the
+    input. The layer takes `iterations` steps of FISTA from `y = 0`:
 
-    `z ← prox(y + η Aᵀ(x - A y))`,  `η = 1/L`,  `L ≥ λmax(AᵀA)`.
+    `y ← prox(v + Aᵀ(x - D v); λ)`,  `v` the extrapolated codes.
 
-    `L = ops.frame_bound(W, strides)` has a closed form and holds for images of
-    every size. It is stored as the weight `operator_norm`: in inference the
-    layer is a pure function of its input. A call in training computes `L`
-    anew. If you change atoms otherwise, call `update_operator_norm`.
+    The first step is `prox(Aᵀx; λ)`: a convolution with a threshold. It may
+    stand where a convolution with its activation stood.
+
+    `λ` is `sparsity · rms(Aᵀx)` for every example, with the root of the mean
+    square over places and filters. So `layer(c · x) = c · layer(x)` for
+    `c > 0`. Or, with `relative=False`, `λ` is `sparsity`, in the units of
+    the input; crops of an image then have the codes of the image.
+
+    Gradients flow through `L`. (A constant `L` would align the atoms and rise.)
+    The weight `operator_norm` stores `L` for calls with `training=False`, where
+    the layer is a pure function of its input. Every other call computes and
+    stores it. Frozen atoms and tight frames have a constant `L`. If you change
+    atoms yourself, call `update_operator_norm`.
+
+    The codes of unit atoms are about as large as the input after two steps. They
+    are smaller after one, and larger after more: add a normalisation there.
 
     With `gradient="implicit"` the layer solves the program by `iterations`
     steps with adaptive restart. It differentiates the optimality conditions of
@@ -59,25 +73,27 @@ class ConvSparseCoding2D(keras.layers.Layer):
         kernel_size: int, height and width of the atoms.
         strides: int.
         padding: `"same"` or `"valid"`.
-        sparsity: float, `λ ≥ 0`, in the units of the input.
+        sparsity: float, at least 0, as above.
+        relative: bool, whether `λ` is relative to `Aᵀx`, as above.
         zeros: float in (0, 1), the share of codes that are to be 0, or `None`.
-            `λ` is then a weight that begins at `sparsity > 0`, and which
-            `update_sparsity` moves.
-        nonnegative: bool, whether codes are constrained to `z ≥ 0`.
+            `sparsity > 0` is then a weight, which `update_sparsity` moves.
+        nonnegative: bool, whether codes are constrained to `y ≥ 0`. `None`
+            means `True` without a `prox`.
         iterations: int, at least 1; at most 1000 unrolled ones.
         gradient: `"unrolled"` or `"implicit"`.
         prox: function of values and a threshold, as in `ops.sparse_code`, for
-            another penalty than `‖z‖₁`. It goes with unrolled steps, and
-            without `nonnegative`. Register it with Keras to save the layer.
+            another penalty `(λ/L) p(y)` than the norm. It goes with unrolled
+            steps, and without `nonnegative`. Register it with Keras to save
+            the layer.
         kernel_initializer: initialiser of the dictionary.
         kernel_constraint: constraint of the dictionary: `"unit_atoms"`,
             `"tight_frame"`, one of Keras, or `None`; see `constraints`.
 
     Call arguments:
         images: tensor `(batch, height, width, channels)`.
-        sparsity: `λ` for this call, instead of the layer's: a number, or a
-            tensor `(batch,)` with one for every example.
-        training: bool, whether to compute the step size anew.
+        sparsity: for this call, instead of the layer's: a number, or a tensor
+            `(batch,)` with one for every example.
+        training: bool; `False` takes the stored `L`.
 
     Input shape: `(batch, height, width, channels)`.
     Output shape: `(batch, code_height, code_width, filters)`; a
@@ -91,7 +107,8 @@ class ConvSparseCoding2D(keras.layers.Layer):
     References:
         Dai et al., Closed-loop transcription via convolutional sparse coding,
         CPAL 2024; Dai et al., Revisiting sparse convolutional model for
-        visual recognition, NeurIPS 2022, section 3.
+        visual recognition, NeurIPS 2022, section 3, where a batch
+        normalisation takes the place of the factor `L`.
 
     Example:
 
@@ -217,12 +234,13 @@ class ConvSparseCoding2D(keras.layers.Layer):
         frozen atoms, and for tight frames, which all have the same.
         """
         if self._is_stored(training):
-            return ops.convert_to_tensor(self.operator_norm)
+            return at_least_float32(self.operator_norm)
         return self._bound()
 
     def _is_stored(self, training):
         tight = isinstance(self.kernel_constraint, constraints.TightFrame)
-        return tight or not self.trainable or training in (False, 0)
+        inference = training is not None and not training
+        return inference or tight or not self.trainable
 
     def _bound(self):
         bound = frame_bound(at_least_float32(self.kernel), self.strides)
@@ -235,7 +253,7 @@ class ConvSparseCoding2D(keras.layers.Layer):
         Args:
             training: bool, as in `frame_bound`.
         """
-        return self._program(None, self.frame_bound(training))[0]
+        return at_least_float32(self.kernel) / self.frame_bound(training)
 
     def update_operator_norm(self):
         """Stores the bound of `λmax(AᵀA)` of the dictionary as it is."""
@@ -265,7 +283,7 @@ class ConvSparseCoding2D(keras.layers.Layer):
     def call(self, images, sparsity=None, training=None):
         bound = self.frame_bound(training)
         if not self._is_stored(training):
-            self.operator_norm.assign(ops.stop_gradient(bound))
+            self.operator_norm.assign(bound)
         return self._solve(images, sparsity, bound, self.iterations)
 
     def solve(self, images, sparsity=None, iterations=None, tolerance=None):
@@ -277,6 +295,10 @@ class ConvSparseCoding2D(keras.layers.Layer):
             iterations: int, by default the layer's.
             tolerance: float, relative duality gap to solve the program to, as
                 in `ops.solve_sparse_code`; by default none.
+
+        Raises:
+            ValueError: for a `tolerance` and a `prox`, whose penalty is not
+                known.
         """
         bound = self.frame_bound(training=False)
         iterations = self.iterations if iterations is None else iterations
@@ -286,6 +308,7 @@ class ConvSparseCoding2D(keras.layers.Layer):
         images = ops.cast(images, self.compute_dtype)
         solver = functools.partial(sparse_code, prox=self.prox)
         if self.gradient == "implicit" or tolerance is not None:
+            self._check_penalty_is_known()
             solver = functools.partial(solve_sparse_code, tolerance=tolerance)
         dictionary, sparsity = self._program(sparsity, bound)
         return solver(
@@ -356,10 +379,7 @@ class ConvSparseCoding2D(keras.layers.Layer):
         Raises:
             ValueError: for a layer with a `prox`, whose penalty is not known.
         """
-        if self.prox:
-            raise ValueError(
-                "The penalty of a layer with a `prox` is not known."
-            )
+        self._check_penalty_is_known()
         program = precise_program(
             images,
             *self._program(sparsity, self.frame_bound()),
@@ -370,6 +390,12 @@ class ConvSparseCoding2D(keras.layers.Layer):
         )
         codes = as_dtype_of(codes, program.images)
         return program.value(codes, program.residual(codes))
+
+    def _check_penalty_is_known(self):
+        if self.prox:
+            raise ValueError(
+                "The penalty of a layer with a `prox` is not known."
+            )
 
     def compute_output_shape(self, input_shape):
         sizes = [

@@ -29,10 +29,15 @@ def exact_layer(**arguments):
 def test_half_precision_is_measured_in_float32(relative):
     layer = ConvSparseCoding2D(4, 3, dtype="bfloat16", relative=relative)
     codes = layer(images(), training=True)
+    stored = layer(images(), training=False)
+    np.testing.assert_allclose(stored, codes, atol=0.02)
     assert codes.dtype == "bfloat16" and np.any(codes)
     weights = np.array([0.0, 0.5, 2.0], "float32")
     found = layer.objective(tf.constant(images()), codes, weights)
     assert found.dtype == "float32"
+    solved = layer.solve(images(), weights, 2000, 1e-4)
+    least = layer.objective(tf.constant(images()), solved, weights)
+    assert np.all(least < found)
     inputs = images(dtype="float64")
     kernel = tf.cast(layer.kernel.value, "float64").numpy()
     bound = float(keras_csc.ops.frame_bound(kernel))
@@ -493,8 +498,12 @@ def test_another_prox_solves_another_program():
     expected = 0.8 * (codes / np.maximum(norms, 1e-9))[active]
     np.testing.assert_allclose(slope[active], expected, atol=2e-3)
     assert np.all(np.linalg.norm(slope[~active], axis=-1) < 0.8 + 2e-3)
-    with pytest.raises(ValueError, match="penalty of a layer with a `prox`"):
-        layer.objective(given, codes)
+    for function in (
+        lambda: layer.objective(given, codes),
+        lambda: layer.solve(given, tolerance=1e-3),
+    ):
+        with pytest.raises(ValueError, match="penalty of a layer with a `pr"):
+            function()
     for wrong in ({"nonnegative": True}, {"gradient": "implicit"}):
         with pytest.raises(ValueError, match="`prox` goes with"):
             ConvSparseCoding2D(5, 3, prox=of_places, **wrong)
