@@ -6,7 +6,7 @@
         [--only=two_steps,convolutions] [--seeds=0,1,2] [--minutes=10]
 
 Rows are kept in studies/classify.json; a row that is there is not measured
-again. Prints the tables of the page.
+again. Prints the table of the part.
 """
 
 import importlib.util
@@ -18,6 +18,7 @@ import numpy as np
 import tensorflow as tf
 from absl import app
 from absl import flags
+from absl import logging
 
 import keras_csc
 from studies import tables
@@ -43,15 +44,15 @@ def unit_filters(shape, dtype=None):
 # Whether it has coding layers, and the layers' arguments.
 NETWORKS = {
     "convolutions": (False, {}),
-    "convolutions, filters of norm 1 at first": (
+    "convolutions of norm 1": (
         False,
         {"kernel_initializer": unit_filters},
     ),
     "one step": (True, {"iterations": 1}),
     "two steps": (True, {}),
     "five steps": (True, {"iterations": 5}),
-    "one step, λ = 0": (True, {"iterations": 1, "sparsity": 0.0}),
-    "two steps, λ = 0": (True, {"sparsity": 0.0}),
+    "one step at λ = 0": (True, {"iterations": 1, "sparsity": 0.0}),
+    "two steps at λ = 0": (True, {"sparsity": 0.0}),
 }
 
 
@@ -79,7 +80,7 @@ def layer_figures(model, images):
         if not isinstance(layer, keras_csc.layers.ConvSparseCoding2D):
             continue
         seen = keras_csc.ops.analysis(inputs, layer.kernel.value, layer.strides)
-        best = layer.solve(inputs, iterations=2000, tolerance=1e-5)
+        best = layer.solve(inputs, iterations=500, tolerance=1e-5)
         values = [
             float(tf.reduce_sum(layer.objective(inputs, codes)))
             for codes in (signal, best)
@@ -231,6 +232,58 @@ def thresholds(model, coding, images, truth):
     }
 
 
+def table(part):
+    """The rows of a part, means over seeds, as text."""
+    groups = {}
+    for row in tables.rows_of(TABLE):
+        if row["part"] == part:
+            group = row["layers"], row["name"]
+            groups.setdefault(group, []).append(row)
+    if part == "autoencoder":
+        return tables.markdown(
+            ["λ", "seeds", "first epoch", "last", "rises", "zeros", "L"],
+            [
+                [
+                    *(name, str(len(rows))),
+                    several([row["losses"][0] for row in rows]),
+                    several([row["losses"][-1] for row in rows]),
+                    str(max(row["rises"] for row in rows)),
+                    several([row["zeros"] for row in rows]),
+                    several([row["bound"] for row in rows]),
+                ]
+                for (_, name), rows in groups.items()
+            ],
+        )
+    head = ["layers", "network", "accuracy", "seeds"]
+    figures = ["zeros", "thresholded", "excess", "explained"]
+    noise = [str(n) for n in NOISE] if part == "cifar10" else []
+    lines = []
+    for (layers, name), rows in sorted(groups.items()):
+        line = [layers, name, several([row["accuracy"] for row in rows])]
+        line.append(str(len(rows)))
+        if noise:
+            line.append(f"{np.mean([row['steps'] for row in rows]):.0f}")
+        for n in noise:
+            of_noise = [row["noise"][n] for row in rows]
+            line += [
+                f"{np.mean([each[key] for each in of_noise]):.3f}"
+                for key in ("own", "chosen")
+            ]
+        for key in figures:
+            values = np.mean([row.get(key, []) for row in rows], 0)
+            line.append(", ".join(f"{value:.2f}" for value in values))
+        lines.append(line)
+    noise = [f"σ {n}{how}" for n in noise for how in ("", ", raised")]
+    head += (["steps"] if noise else []) + noise + figures
+    return tables.markdown(head, lines)
+
+
+def several(values):
+    """Mean and, of several, standard deviation."""
+    spread = f" ± {np.std(values, ddof=1):.3f}" if len(values) > 1 else ""
+    return f"{np.mean(values):.3f}{spread}"
+
+
 PARTS = {
     "digits": (digits, NETWORKS, ("2", "3", "2n")),
     "autoencoder": (autoencoder, PENALTIES, ("1",)),
@@ -240,6 +293,7 @@ PARTS = {
 
 def main(argv):
     options = flags.FLAGS
+    logging.set_verbosity(logging.WARNING)
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     measure, names, sizes = PARTS[options.part]
@@ -256,7 +310,8 @@ def main(argv):
                     continue
                 row |= measure(name, layers, seed)
                 tables.put(TABLE, [row], KEYS)
-                print(row, flush=True)
+                print(f"{name}, {layers}, seed {seed}", flush=True)
+    print(table(options.part))
 
 
 if __name__ == "__main__":

@@ -59,8 +59,8 @@ class ConvSparseCoding2D(keras.layers.Layer):
     stores it. Frozen atoms and tight frames have a constant `L`. If you change
     atoms yourself, call `update_operator_norm`.
 
-    The codes of unit atoms are about as large as the input after two steps. They
-    are smaller after one, and larger after more: add a normalisation there.
+    After two steps the codes of unit atoms are about as large as the input.
+    They are smaller after one, and larger after more: normalise them there.
 
     With `gradient="implicit"` the layer solves the program by `iterations`
     steps with adaptive restart. It differentiates the optimality conditions of
