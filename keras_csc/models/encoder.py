@@ -24,8 +24,8 @@ class Encoder(StagedEncoder):
     as channels of their own, `[max(z, 0), max(-z, 0)]`. These are non-negative
     codes of a dictionary that holds every atom in both signs. The head is the
     analysis `Aᵀ x` of all that is left of the image. Its `feature_dim` numbers
-    are scaled to unit norm. (The head of maps is given the signed codes of the last stage. To draw
-    with their parts, it would need features of both parts.)
+    are scaled to unit norm. (The head of maps is given the signed codes of the
+    last stage. To draw with their parts, it would need features of both parts.)
 
     The normalisation of tight frames is isotropic: it shifts the codes and
     divides all channels by one deviation. Then a stage changes distances by
