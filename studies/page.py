@@ -83,7 +83,7 @@ class. *Nearest subspace*: accuracy of the subspaces of 10 components that the
 classes of 5,000 training images span. *5-NN*: accuracy of five neighbours of
 centred features. *Part*: of the features for the classes alone. By stage:
 *zeros*, the share of the codes that are 0; *explained*, the share of the input
-that the codes draw, `1 - Σ(x - A z)² / Σx²`; *non-zeros*, codes that are not 0,
+that the codes draw, `1 - Σ(x - D z)² / Σx²`; *non-zeros*, codes that are not 0,
 divided by the count of numbers in the input. *Fréchet*: a distance in that
 classifier's features, which compares with no others.
 A figure after ± is the standard deviation over seeds; without one there is one

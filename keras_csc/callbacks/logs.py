@@ -115,7 +115,7 @@ TAGS = {
     "codes": {
         "zero_fraction": "Share of zeros of images that are not trained on",
         "dead_atoms": "Share of atoms that none of these images has",
-        "operator_norm": "λmax, largest eigenvalue of the layer's AᵀA",
+        "operator_norm": "L, bound of the largest eigenvalue of AᵀA",
     },
     "quality": {"shown_psnr": "PSNR of images that are not trained on, in dB"},
     "time": {
@@ -145,7 +145,7 @@ class RunLog(keras.callbacks.Callback):
     the reconstructions of some images, and is also added to the logs. For every
     coding layer it logs `zero_fraction/LAYER`, the share of zero codes on these
     images. With sparse codes it also logs `dead_atoms/LAYER`, the share of
-    atoms that none of these images has, and `operator_norm/LAYER`, `λmax`. When
+    atoms that none of these images has, and `operator_norm/LAYER`, `L`. When
     training begins, records of later steps leave the file: a killed run will
     take these steps again. Reconstructions and atoms are drawn now and then,
     and when training ends. TensorBoard has the scalars in the groups of `TAGS`.
@@ -263,7 +263,7 @@ def _forget_later(path, step):
 
 
 def _layer_scalars(model, images):
-    """Shares of zeros and of dead atoms, and `λmax`, of every coding layer."""
+    """Shares of zeros and of dead atoms, and `L`, of every coding layer."""
     scalars = {}
     codes = model.encoder.activations(images).codes
     for layer, code in zip(model.encoder.coding_layers, codes):

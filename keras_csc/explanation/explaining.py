@@ -58,7 +58,7 @@ def explain(
     if any(layer.prox for layer in encoder.coding_layers):
         raise ValueError(
             "Layers with a `prox` can't be explained: only the program of "
-            "λ‖z‖₁ is known here."
+            "‖z‖₁ is known here."
         )
     output = encoder.activations(image, sparsity=sparsity)
     features = output.features.numpy()

@@ -52,7 +52,7 @@ Changed.__doc__ = """What becomes of an image with other codes.
 Fields:
     stage: `explanation.StageExplanation` with the codes, and the objective,
         gap and zeros of these, for the `λ` they were solved with.
-    sum: array like the image: `A z`, of a stage above the first in pixels
+    sum: array like the image: `D z`, of a stage above the first in pixels
         through the dictionaries below (`StageExplanation.to_pixels`).
     sum_psnr: float, in dB.
     decoded: array like the image, what the decoder draws once the stages

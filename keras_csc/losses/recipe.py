@@ -44,11 +44,11 @@ class RecipeGame(Game):
       the multi-stage closed loop. `h_l` are the codes of the encoder's stages.
       `σ_l` is their standard deviation in the batch: the root of the mean
       variance of their channels.
-    - `E = E_1 + Σ_{l>1} E_l / 50`, `E_l = mean (x^{l-1} - A^l z^l)²`, is what
+    - `E = E_1 + Σ_{l>1} E_l / 50`, `E_l = mean (x^{l-1} - D^l z^l)²`, is what
       every stage's codes leave of its input. Input and codes are held fixed,
-      so only the atoms `A^l` descend it. For a tight frame this is the update
-      of data-driven tight frames: the atoms stay near what the input is made
-      of. Upper stages weigh less, as their input has a deviation of 1.
+      so only the dictionary `D^l` descends it. For a tight frame this is the
+      update of data-driven tight frames: the atoms stay near what the input is
+      made of. Upper stages weigh less, as their input has a deviation of 1.
     - `P` are the first `class_features` features of every image, which carry
       the classes. The other features are free for what makes images. `P` is
       scaled to norm 1 and has a further coordinate, 1. So classes are affine

@@ -16,20 +16,24 @@ class Encoder(StagedEncoder):
     """Stack of convolutional sparse coding layers with features on the sphere.
 
     Every stage is a `ConvSparseCoding2D`, whose output solves a sparse coding
-    program, and a batch normalisation of its codes. The next stage is given the
-    positive and the negative parts of signed codes as channels of their own,
-    `[max(z, 0), max(-z, 0)]`. These are non-negative codes of a dictionary
-    that holds every atom in both signs. The head is the analysis `Aᵀ x` of all
-    that is left of the image. Its `feature_dim` numbers are scaled to unit
-    norm. (The head of maps is given the signed codes of the last stage. To draw
-    with their parts, it would need features of both parts.)
+    program, and a batch normalisation of its codes:
+
+    `z^l = argmin_z  λ/L ‖z‖₁ + ½‖x^{l-1} - D^l z‖₂²`, `D^l = A^l / L`.
+
+    The next stage is given the positive and the negative parts of signed codes
+    as channels of their own, `[max(z, 0), max(-z, 0)]`. These are non-negative
+    codes of a dictionary that holds every atom in both signs. The head is the
+    analysis `Aᵀ x` of all that is left of the image. Its `feature_dim` numbers
+    are scaled to unit norm. (The head of maps is given the signed codes of the
+    last stage. To draw with their parts, it would need features of both parts.)
 
     The normalisation of tight frames is isotropic: it shifts the codes and
     divides all channels by one deviation. Then a stage changes distances by
     little more than its thresholds do. The finest details of an image are
     mostly noise, and stay as small in the features as they are in the image.
-    Above the first stage, the unit of `λ` is the deviation of the stage's
-    input.
+    `λ` is absolute, in the units of the stage's input: crops and tiles of an
+    image have its codes. Above the first stage the unit is the deviation of
+    this input.
 
     Files hold these arguments. A change of a layer, as
     `encoder.coding_layers[0].iterations = 10`, is not saved with a model.
@@ -216,7 +220,7 @@ class Encoder(StagedEncoder):
             layer.update_sparsity(codes)
 
     def update_operator_norms(self):
-        """Stores the step sizes of the atoms as they are."""
+        """Stores the bounds `L` of the atoms as they are."""
         for layer in self.coding_layers:
             layer.update_operator_norm()
 

@@ -232,7 +232,7 @@ class StagedEncoder(Player):
             normalization.update(mean, variance)
 
     def update_operator_norms(self):
-        """Stores the step sizes of the atoms as they are, if there are any."""
+        """Stores the bounds `L` of the atoms as they are, if there are any."""
         return None
 
     def compute_output_spec(self, images, training=None):
