@@ -115,7 +115,7 @@ def digits(name, layers, seed):
     model = module.classifier((8, 8, 1), stack, coding, normalize, **arguments)
     module.compiled(model).fit(*train, epochs=EPOCHS, verbose=0)
     accuracy = model.evaluate(*test, verbose=0)[1]
-    return {"accuracy": accuracy, **layer_figures(model, test[0][:100])}
+    return {"accuracy": accuracy, **layer_figures(model, test[0][:20])}
 
 
 class Autoencoder(keras.Model):
