@@ -34,6 +34,8 @@ def peak_mib(gradient, iterations):
         4,
         strides=2,
         sparsity=0.05,
+        relative=False,
+        nonnegative=False,
         iterations=iterations,
         gradient=gradient,
     )
