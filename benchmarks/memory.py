@@ -36,6 +36,7 @@ def peak_mib(gradient, iterations):
         sparsity=0.05,
         relative=False,
         nonnegative=False,
+        kernel_constraint="tight_frame",
         iterations=iterations,
         gradient=gradient,
     )
