@@ -5,8 +5,8 @@
 
 The published games, CTRL-Binary and CTRL-Multi, of sparse coding networks with
 non-negative codes and of DCGAN's, each played by our code and by
-`peer_torch.Game`, which shares no line with it, from the same weights and step
-sizes. What is compared:
+`peer_torch.Game`, which shares no line with it, from the same weights. What is
+compared:
 
 - `objective`: `T`;
 - `encoder_gradient`: of `T`, with `x̂` held fixed;
@@ -110,7 +110,6 @@ def players(options):
         model.game,
         jit_compile=False,
     )
-    model.encoder.update_operator_norms()
     game = peer_game(options, lambda weights: torch.optim.SGD(weights, lr=RATE))
     for player in (game.encoder, game.decoder):
         player.to(getattr(torch, options.dtype_policy))
@@ -125,15 +124,6 @@ def spread(model):
             if layer.gamma is not None:
                 layer.gamma.assign(rng.uniform(0.5, 1.5, layer.gamma.shape))
                 layer.beta.assign(rng.normal(0.0, 0.1, layer.beta.shape))
-
-
-def share_step_sizes(model, game):
-    """Gives ours to PyTorch's layers, for good."""
-    for ours, theirs in zip(model.encoder.coding_layers, game.encoder.coding):
-        ours.update_operator_norm = lambda: None
-        theirs.step_size = weight(ours.step_size)
-        theirs.update_step_size = lambda: None
-        theirs.sparsity = ours.sparsity
 
 
 def pairs(model, game):
@@ -219,7 +209,6 @@ class Match:
         self.images, self.labels = batch()
         if network == "csc":
             self.model.decoder.calibrate(self.images)
-            share_step_sizes(self.model, self.game)
         else:
             # TensorFlow's operation holds its slope in float32.
             self.game.encoder.slope = float(np.float32(0.2))

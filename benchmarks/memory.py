@@ -34,6 +34,9 @@ def peak_mib(gradient, iterations):
         4,
         strides=2,
         sparsity=0.05,
+        relative=False,
+        nonnegative=False,
+        kernel_constraint="tight_frame",
         iterations=iterations,
         gradient=gradient,
     )

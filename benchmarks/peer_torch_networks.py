@@ -1,8 +1,9 @@
 """CSC-CTRL's networks in PyTorch, written from the published algorithms.
 
-- `SparseCoding` is the layer of SDNet (Dai et al., NeurIPS 2022): steps of ISTA
-  unrolled with automatic differentiation, atoms projected to norm 1, and a
-  step of 0.9/λmax by a warm-started power iteration of at most 50 steps;
+- `SparseCoding` is like the layer of SDNet (Dai et al., NeurIPS 2022): steps of
+  ISTA unrolled with automatic differentiation, and atoms projected to norm 1.
+  As in ours, the step is of a bound `L ≥ λmax(AᵀA)` in closed form, which has a
+  gradient, too, and codes are `L` times as large;
 - `Encoder` and `Decoder` are stacked as ours are, of non-negative codes as
   SDNet's, whose sparsity is 0.1: the decoder draws with the encoder's atoms;
 - `ConvEncoder` and `ConvDecoder` are DCGAN as in the parents' code.
@@ -10,11 +11,11 @@
 All are prepared, by `prepare`, once their weights have changed.
 """
 
+import math
+
 import torch
 from torch import nn
 from torch.nn import functional
-
-POWER_ITERATIONS, POWER_TOLERANCE = 50, 1e-5
 
 
 class Dictionary(nn.Module):
@@ -54,33 +55,29 @@ class Dictionary(nn.Module):
 class SparseCoding(Dictionary):
     """Unrolled ISTA from 0; for two steps that is SDNet's FISTA too."""
 
-    def __init__(self, *geometry, code_size, sparsity, iterations=2):
+    def __init__(self, *geometry, sparsity, iterations=2):
         super().__init__(*geometry)
         self.sparsity = sparsity
         self.iterations = iterations
-        shape = (1, self.weight.shape[0], code_size, code_size)
-        vector = torch.randn(shape)
-        self.register_buffer("vector", vector / vector.norm())
-        self.register_buffer("step_size", torch.tensor(0.1))
 
-    @torch.no_grad()
-    def update_step_size(self):
-        vector = self.vector
-        for _ in range(POWER_ITERATIONS):
-            last, vector = vector, self.analysis(self.synthesis(vector))
-            eigenvalue = vector.norm()
-            vector = vector / eigenvalue
-            if (vector - last).square().sum() < POWER_TOLERANCE:
-                break
-        self.vector, self.step_size = vector, 0.9 / eigenvalue
+    def bound(self):
+        """`L = ⌈k/s⌉² tr(Gᴺ)^(1/N)`, `N = 4096`, by singular values."""
+        values = torch.linalg.svdvals(self.weight.flatten(1))
+        largest = values[0].detach()
+        norm = largest * torch.linalg.vector_norm(values / largest, 2 * 4096)
+        overlap = math.ceil(self.weight.shape[-1] / self.geometry["stride"])
+        return (overlap * norm).square()
+
+    def draw(self, codes):
+        return self.synthesis(codes) / self.bound()
 
     def forward(self, images):
-        step, threshold = self.step_size, self.step_size * self.sparsity
-        codes = _shrink(step * self.analysis(images), threshold)
+        bound = self.bound()
+        codes = functional.relu(self.analysis(images) - self.sparsity)
         for _ in range(self.iterations - 1):
-            residual = images - self.synthesis(codes)
-            codes = codes + step * self.analysis(residual)
-            codes = _shrink(codes, threshold)
+            residual = images - self.synthesis(codes) / bound
+            codes = codes + self.analysis(residual) - self.sparsity
+            codes = functional.relu(codes)
         return codes
 
 
@@ -117,10 +114,6 @@ def _of_channels(values):
     return values[:, None, None]
 
 
-def _shrink(values, threshold):
-    return functional.relu(values - threshold.to(values.dtype))
-
-
 def _to_sphere(features):
     return functional.normalize(features.flatten(1), dim=1, eps=1e-6)
 
@@ -135,14 +128,7 @@ class Encoder(nn.Module):
         for width in filters:
             size //= 2
             self.coding.append(
-                SparseCoding(
-                    channels,
-                    width,
-                    4,
-                    2,
-                    code_size=size,
-                    sparsity=sparsity,
-                )
+                SparseCoding(channels, width, 4, 2, sparsity=sparsity)
             )
             self.normalizations.append(Normalization(width))
             channels = width
@@ -150,11 +136,8 @@ class Encoder(nn.Module):
 
     def prepare(self):
         """What is due after every update of the weights."""
-        for layer in self.coding:
-            # In this order: SDNet's step is of the atoms before projection.
-            layer.update_step_size()
+        for layer in (*self.coding, self.head):
             layer.normalize()
-        self.head.normalize()
 
     def forward(self, images):
         """Features, and of every stage the moments of the codes."""
@@ -200,7 +183,7 @@ class Decoder(nn.Module):
             codes = encoder.normalizations[number].undo(
                 signal, gain, moments[number]
             )
-            signal = encoder.coding[number].synthesis(torch.relu(codes))
+            signal = encoder.coding[number].draw(torch.relu(codes))
         return torch.tanh(of_image * signal)
 
 

@@ -44,7 +44,7 @@ def main(steps=200, batch_size=256):
         # along what it draws: the encoder that measures is held fixed.
         features = encoder(batch)
         with tf.GradientTape() as drawing:
-            regenerated = decoder(features)
+            regenerated = decoder(features, training=True)
         with tf.GradientTape() as measuring:
             measuring.watch(regenerated)
             value = rate_distance(features, encoder(regenerated))

@@ -5,12 +5,10 @@ All are `ClosedLoopAutoencoder`s with another loss or encoder, so that
 """
 
 import keras
-import numpy as np
 import tensorflow as tf
 from keras import ops
 
 from keras_csc.files import new_folder
-from keras_csc.layers import ConvSparseDecoding2D
 from keras_csc.models import ClosedLoopAutoencoder
 from keras_csc.models import ConvDecoder
 from keras_csc.models import ConvEncoder
@@ -39,24 +37,25 @@ class OwnDecoder(Decoder):
     def __init__(self, encoder, **kwargs):
         encoder.build((None, *encoder.image_shape))
         super().__init__(encoder, **kwargs)
+        drawing = [self.head_layer, *self.decoding_layers]
+        self.dictionaries = [layer.coding_layer for layer in drawing]
 
     def _drawing(self, layer, name):
-        size, _, channels, _ = layer.kernel.shape
-        return ConvSparseDecoding2D(
-            channels,
-            size,
-            int(np.ravel(layer.strides)[0]),  # two in the head
-            layer.padding,
-            kernel_constraint=layer.kernel_constraint,
-            dtype=self.dtype_policy,
-            name=name,
-        )
+        """Draws with a copy of a layer of the encoder."""
+        config = layer.get_config()
+        config["kernel_initializer"] = layer.kernel_initializer
+        own = layer.from_config(config)
+        own.build((None, None, None, layer.kernel.shape[2]))
+        return super()._drawing(own, name)
+
+    def draw(self, number, codes, training=None):
+        # In inference, too: these layers code nothing, and so store no bound.
+        return super().draw(number, codes, training=True)
 
     def calibrate(self, images):
-        layers = self.encoder.coding_layers
-        drawing = [self.head_layer, *self.decoding_layers]
-        for own, layer in zip(drawing, [self.encoder.head, *layers[::-1]]):
-            own.kernel.assign(layer.kernel)
+        layers = [self.encoder.head, *self.encoder.coding_layers[::-1]]
+        for own, layer in zip(self.dictionaries, layers):
+            own.set_weights(layer.get_weights())
         super().calibrate(images)
 
 

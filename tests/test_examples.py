@@ -17,9 +17,19 @@ def example(name):
     return module
 
 
-def test_both_classifiers_learn():
-    accuracies = example("classifier").main(epochs=2)
-    assert min(accuracies.values()) > 0.6
+def test_coding_layers_stand_where_convolutions_stood():
+    """Of as many weights; a coding layer stores its bound besides."""
+    classify = example("classify")
+    (images, labels), _ = classify.digits()
+    counts = []
+    for coding in (True, False):
+        model = classify.classifier((8, 8, 1), classify.DIGITS, coding)
+        history = classify.compiled(model).fit(
+            images[:200], labels[:200], verbose=0
+        )
+        assert np.isfinite(history.history["loss"]).all()
+        counts.append(model.count_params())
+    assert counts[0] == counts[1] + len(classify.DIGITS)
 
 
 def test_a_loop_of_ones_own_plays_the_game():

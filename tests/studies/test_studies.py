@@ -37,10 +37,11 @@ FLAGS = [
 ]
 IMAGES = np.random.default_rng(0).uniform(-1, 1, (16, 16, 16, 1))
 IMAGES = IMAGES.astype("float32")
+FEATURES = np.eye(6, dtype="float32")
 
 
-def make(kind):
-    options = train_options.parse([*FLAGS, "--game=dictionary=0"])
+def make(kind, *flags):
+    options = train_options.parse([*FLAGS, "--game=dictionary=0", *flags])
     return building.model(options, 10, baselines.MAKERS[kind])
 
 
@@ -60,9 +61,11 @@ def test_variational_loss_is_its_definition():
     assert float(model.loss_of(IMAGES)) == pytest.approx(expected, rel=1e-4)
 
 
-def test_own_dictionaries_begin_as_the_encoders():
+@pytest.mark.parametrize("tight", ["true", "false"])
+def test_own_dictionaries_begin_as_the_encoders(tight):
     """With them the loop begins as with shared ones, and moves both."""
-    own, shared = make("own"), make("closed_loop")
+    flag = f"--architecture=tight_frame={tight}"
+    own, shared = make("own", flag), make("closed_loop", flag)
     shared.encoder.set_weights(own.encoder.get_weights())
     for model in (own, shared):
         model.decoder.calibrate(IMAGES)
@@ -73,6 +76,9 @@ def test_own_dictionaries_begin_as_the_encoders():
     layers = own.encoder.coding_layers[0], own.decoder.decoding_layers[-1]
     encoding, drawing = (np.asarray(layer.kernel) for layer in layers)
     assert np.abs(encoding - drawing).max() > 1e-5
+    before = own.decode(FEATURES)
+    layers[1].coding_layer.update_operator_norm()
+    np.testing.assert_allclose(own.decode(FEATURES), before, atol=1e-6)
 
 
 @pytest.mark.parametrize("kind", ["pixel", "vae"])
