@@ -21,5 +21,6 @@ def add_dictionary(layer, channels, filters):
         (size, size, channels, filters),
         initial,
         name="kernel",
+        autocast=False,  # a bound of rounded atoms would be another
         constraint=layer.kernel_constraint,
     )
