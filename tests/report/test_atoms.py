@@ -104,7 +104,9 @@ def test_curves_add_and_remove_the_strongest_atoms(case):
             values, classes = [], []
             for number in numbers:
                 stage = model.explain(found.images[number]).stages[0]
-                ranks = np.argsort(stage.order)
+                norms = np.sum(stage.kernel**2, (0, 1, 2))
+                energies = norms * np.sum(stage.codes**2, (0, 1))
+                ranks = np.argsort(np.argsort(-energies, kind="stable"))
                 mask = kept(ranks, count).astype("float32")
                 features, of_image = decoded(model, found, number, mask)
                 values.append(of_image)

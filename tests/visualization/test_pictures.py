@@ -193,6 +193,7 @@ def test_atoms_of_a_stage_are_what_the_stages_draw():
     codes = np.eye(7, dtype="float32")[:, None, None]
     positive, negative = np.split(second.synthesize(codes), 2, axis=-1)
     expected = first.synthesize(positive - negative)
+    expected *= first.operator_norm * second.operator_norm
     own, upper = encoder_atoms(encoder)
     np.testing.assert_array_equal(own, first.kernel)
     np.testing.assert_allclose(np.moveaxis(upper, -1, 0), expected, atol=1e-6)
@@ -206,7 +207,9 @@ def test_lapped_atoms_are_what_a_decoder_draws():
     encoder(np.zeros((1, *shape)))
     codes = np.zeros((5, 5, 5, 5), "float32")
     codes[:, 2, 2] = np.eye(5)
-    drawn = encoder.from_blocks(encoder.coding_layers[0].synthesize(codes))
+    (layer,) = encoder.coding_layers
+    drawn = layer.operator_norm * layer.synthesize(codes)
+    drawn = encoder.from_blocks(drawn)
     (atoms,) = encoder_atoms(encoder)
     expected = np.zeros((5, *shape))
     expected[:, 6:14, 6:14] = np.moveaxis(atoms, -1, 0)
