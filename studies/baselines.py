@@ -38,7 +38,7 @@ class OwnDecoder(Decoder):
         encoder.build((None, *encoder.image_shape))
         super().__init__(encoder, **kwargs)
         drawing = [self.head_layer, *self.decoding_layers]
-        self.dictionaries = [layer.coding_layer for layer in drawing]
+        self.dictionaries = [layer._coding_layer() for layer in drawing]
 
     def _drawing(self, layer, name):
         """Draws with a copy of a layer of the encoder."""

@@ -271,7 +271,9 @@ def table(part):
             ]
         for key in figures:
             values = np.mean([row.get(key, []) for row in rows], 0)
-            line.append(", ".join(f"{value:.2f}" for value in values))
+            # Without λ the minimum is nearly 0, and no measure.
+            texts = [f"{x:.2f}" if x < 1e3 else "–" for x in values]
+            line.append(", ".join(texts))
         lines.append(line)
     noise = [f"σ {n}{how}" for n in noise for how in ("", ", raised")]
     head += (["steps"] if noise else []) + noise + figures

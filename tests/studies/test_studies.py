@@ -77,7 +77,7 @@ def test_own_dictionaries_begin_as_the_encoders(tight):
     encoding, drawing = (np.asarray(layer.kernel) for layer in layers)
     assert np.abs(encoding - drawing).max() > 1e-5
     before = own.decode(FEATURES)
-    layers[1].coding_layer.update_operator_norm()
+    layers[1]._coding_layer().update_operator_norm()
     np.testing.assert_allclose(own.decode(FEATURES), before, atol=1e-6)
 
 
