@@ -25,9 +25,9 @@ from studies import tables
 
 HERE = pathlib.Path(__file__).parent
 TABLE = HERE / "classify.json"
-KEYS = ("part", "name", "layers", "seed", "minutes", "rate")
+KEYS = ("part", "name", "layers", "seed", "minutes")
 EPOCHS = 8  # of digits
-BATCH = 64  # of CIFAR-10
+BATCH, RATE = 64, 1e-3  # of CIFAR-10
 NOISE = (0.05, 0.1, 0.2)  # deviations, of images in [0, 1]
 # What the first layer's threshold is raised by: a factor of λ, or so many
 # deviations of what a normalised convolution is.
@@ -172,7 +172,7 @@ def cifar10(name, layers, seed):
         model = module.classifier(
             images.shape[1:], module.CIFAR10, coding, True, **arguments
         )
-        rate = keras.optimizers.schedules.CosineDecay(options.rate, steps)
+        rate = keras.optimizers.schedules.CosineDecay(RATE, steps)
         return module.compiled(model, rate)
 
     # How fast it is, without the seconds in which the step is traced.
@@ -305,7 +305,7 @@ def main(argv):
                 row = {"part": options.part, "name": name, "layers": layers}
                 row["seed"] = seed
                 if options.part == "cifar10":
-                    row |= {"minutes": options.minutes, "rate": options.rate}
+                    row["minutes"] = options.minutes
                 key = [row.get(each) for each in KEYS]
                 rows = tables.rows_of(TABLE)
                 if key in [[x.get(each) for each in KEYS] for x in rows]:
@@ -322,5 +322,4 @@ if __name__ == "__main__":
     flags.DEFINE_list("only", None, "Networks, by their names; else all.")
     flags.DEFINE_list("seeds", "0,1,2,3,4", "Seeds.")
     flags.DEFINE_float("minutes", 10, "Of one core, a training of CIFAR-10.")
-    flags.DEFINE_float("rate", 1e-3, "First learning rate of CIFAR-10.")
     app.run(main)
