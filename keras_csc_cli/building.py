@@ -1,6 +1,7 @@
 """What the options of a run become: data, model, game, optimizers."""
 
 import importlib
+import inspect
 import os
 import pathlib
 import re
@@ -16,7 +17,6 @@ import keras
 from keras_csc import data
 from keras_csc.export.card import card_of
 from keras_csc.losses import Game
-from keras_csc.losses import RecipeGame
 from keras_csc.losses import TranscriptionGame
 from keras_csc.models import ClosedLoopAutoencoder
 from keras_csc.models import initialize_from
@@ -136,12 +136,11 @@ def model(options, num_classes, make=ClosedLoopAutoencoder.from_preset):
 def game(given, num_classes, own=None):
     """The game of `--game`, a dict of its arguments, or of `--game_class`."""
     kind = _imported(own) if own else TranscriptionGame
-    if not own and given.get("objective", "recipe") == "recipe":
-        kind = RecipeGame
-        given = {k: v for k, v in given.items() if k != "objective"}
+    if "num_classes" in inspect.signature(kind).parameters:
+        given = {"num_classes": num_classes, **given}
     try:
-        return kind(num_classes=num_classes, **given)
-    except (TypeError, ValueError) as error:  # or one of the other game
+        return kind(**given)
+    except (TypeError, ValueError) as error:
         labels = "" if num_classes else " The data set has no labels."
         raise UsageError(f"--game: {error}.{labels}") from error
 
@@ -158,8 +157,7 @@ def _imported(name):
         sys.path.remove(os.getcwd())
     if not (isinstance(found, type) and issubclass(found, Game)):
         raise UsageError(
-            f"--game_class={name} must be a class of RecipeGame or of "
-            "TranscriptionGame."
+            f"--game_class={name} must be a subclass of keras_csc.losses.Game."
         )
     return found
 

@@ -141,17 +141,21 @@ class Arguments(flags.ArgumentParser):
 
     Args:
         known: dict of `arguments_of`.
+        strict: bool, whether other names are an error.
     """
 
-    def __init__(self, known):
+    def __init__(self, known, strict=True):
         self.known = known
+        self.strict = strict
 
     def parse(self, argument):
         if not isinstance(argument, str):
             return argument
         found = {}
         for name, words in words_of(argument).items():
-            default, _ = self.known[known(name, self.known)]
+            if self.strict:
+                known(name, self.known)
+            default, _ = self.known.get(name, (None, None))
             values = list(map(_value, words))
             is_list = len(values) > 1 or isinstance(default, (list, tuple))
             found[name] = values if is_list else values[0]

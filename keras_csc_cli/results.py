@@ -166,7 +166,6 @@ def evaluate(
     networks = _networks(names, splits, path, dinov2)
     images, labels = splits.arrays(split, limit)
     train = splits.arrays("train", limit)
-    class_features = options.game.get("class_features", 0)
     interruption.check()
     if "samples" in names and model.density is None:
         model.fit_density(*train)
@@ -176,7 +175,6 @@ def evaluate(
         images,
         labels,
         *train,
-        class_features=class_features,
         codes="codes" in names,
         samples="samples" in names,
         own_classes=own_classes,
@@ -206,7 +204,7 @@ def evaluate(
     path = own.with_name(f"{_joined('evaluation', name)}.json")
     write_json(path, result)
     pictures = workdir.path / "pictures" / (path.stem if name else "")
-    evaluation.draw(model, found, images, labels, class_features, pictures)
+    evaluation.draw(model, found, images, labels, pictures)
     kept = {"kept": str(own)} if path != own else {}
     return {**result, "file": str(path), **kept}
 

@@ -38,7 +38,7 @@ BETA = r"(0|0?\.\d+)"
 
 # Flag files that are not named as their architectures.
 SHARED = (
-    "recipe",
+    "shared",
     "published",
     "fine_tune",
     "cifar10_unlabelled",
@@ -75,23 +75,7 @@ ARCHITECTURE = {
     ),
     **arguments_of("models/decoder.py", "Decoder", ("encoder",)),
 }
-# Which game, and the arguments of both.
-GAME = {
-    "objective": (
-        "recipe",
-        '`"recipe"`; as published `"binary"` or `"multi"`.',
-    ),
-    **{
-        name: found
-        for file, game in (
-            ("transcription", "TranscriptionGame"),
-            ("recipe", "RecipeGame"),
-        )
-        for name, found in arguments_of(
-            f"losses/{file}.py", game, ("num_classes", "objective", "epsilon")
-        ).items()
-    },
-}
+GAME = arguments_of("losses/transcription.py", "TranscriptionGame")
 
 
 def check_extra(name, what):
@@ -155,6 +139,11 @@ def _check(options):
     options.workdir = options.workdir or f"runs/{name}"
     check_preset(options.preset)
     check_images(options.dataset, options.data_dir)
+    for argument in () if options.game_class else options.game:
+        try:
+            kinds.known(argument, GAME)
+        except ValueError as error:
+            raise UsageError(f"--game: {error}") from error
     if options.logical_devices > 1 and options.strategy != "mirrored":
         raise UsageError("--logical_devices goes with --strategy=mirrored.")
 
@@ -223,10 +212,10 @@ Model:
         far features lie from their centre: 2, if it is left out; more makes
         maps better at the start. A trained model has its own first atoms.
 Game:
-    game: What encoder and decoder play for, as class_rate=10,memory=0.95.
+    game: What encoder and decoder play for, as objective=multi,memory=0.98.
         Given again, it adds to what was given before.
     game_class: A game of your own, as module:Class: the module is found from
-        the current folder, and --game has arguments of the class.
+        the current folder. --game then has arguments of that class.
 Optimisation:
     batch_size: Images in a step, which holds all their codes in memory.
     optimizer: adam; or muon: orthogonal steps of the dictionaries, and Adam at
@@ -281,7 +270,7 @@ Run, logs and checkpoints:
             "principal:4096",
         ),
     ),
-    game=({}, kinds.Arguments(GAME)),
+    game=({}, kinds.Arguments(GAME, strict=False)),
     game_class=(
         None,
         kinds.Pattern(r"[\w.]+:\w+", "MODULE:CLASS", "my_games:CentredGame"),

@@ -95,7 +95,7 @@ LOG_FILE = "log.jsonl"
 TAGS = {
     "game": {
         "objective": "T, which the encoder raises and the decoder lowers",
-        "loss": "The last batch's objective, NaN if a term is not finite",
+        "loss": "The last batch's first term, NaN if a term is not finite",
         "consistency": "Mean square distance of features, once regenerated",
         "multistage": "S, distance of the codes of all stages, regenerated",
         "residual": "E, mean square of what codes leave of a stage's input",
@@ -108,7 +108,6 @@ TAGS = {
         "reconstructed_rate": "R(Ẑ), of regenerated images, in nats",
         "rate_reduction": "ΔR(Z|y), of features over classes, in nats",
         "reconstructed_rate_reduction": "ΔR(Ẑ|y), regenerated, in nats",
-        "class_rate_reduction": "ΔR(P|y), of the part for classes, in nats",
         "class_distance": "Σ_j ΔR(Z_j, Ẑ_j), class by class, in nats",
         "view_coding_rate": "R(Q), of the part that is alike for views",
     },

@@ -3,7 +3,6 @@
 import numpy as np
 
 from keras_csc.evaluation import passes
-from keras_csc.evaluation.probing import class_part_of
 from keras_csc.metrics.features import rows
 from keras_csc.pixels import from_pixels
 from keras_csc.visualization import comparison_grid
@@ -20,7 +19,7 @@ MOST_CLASSES = 20
 MOST_ROWS = 2000  # of similarities
 
 
-def draw(model, found, images, labels, class_features, folder):
+def draw(model, found, images, labels, folder):
     """Writes the pictures of an evaluation into a folder, a `pathlib.Path`.
 
     They are `evaluation.png`, `atoms_*.png` and, with labels, similarities.
@@ -29,7 +28,6 @@ def draw(model, found, images, labels, class_features, folder):
     image with most contrast. With samples there are also `sample_pictures`.
 
     `found` is an `Evaluation` of uint8 images. Labels are -1 for unlabelled.
-    The first `class_features` features carry the classes.
     """
     chosen, columns = shown(labels)
     pictures = draw_atoms(model)
@@ -51,14 +49,8 @@ def draw(model, found, images, labels, class_features, folder):
         save_png(folder / f"{name}.png", picture)
     known = np.flatnonzero(labels >= 0)[:MOST_ROWS]
     if len(known):
-        features = found.features[known]
-        sets = {"feature_similarity": rows(features)}
-        if class_features:
-            part = class_part_of(features, class_features)
-            sets["class_part_similarity"] = part
-        for name, vectors in sets.items():
-            figure = similarity_figure(vectors, labels[known])
-            save_figure(folder / f"{name}.png", figure)
+        figure = similarity_figure(rows(found.features[known]), labels[known])
+        save_figure(folder / "feature_similarity.png", figure)
 
 
 def shown(labels, most=4, columns=COLUMNS):

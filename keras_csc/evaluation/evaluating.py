@@ -41,7 +41,6 @@ def evaluate(
     labels,
     train_images,
     train_labels,
-    class_features=0,
     codes=False,
     networks=(),
     judge=None,
@@ -60,8 +59,6 @@ def evaluate(
         labels: ints `(n,)`, -1 for unlabelled.
         train_images: uint8 array `(m, height, width, channels)`.
         train_labels: ints `(m,)`, -1 for unlabelled.
-        class_features: int, how many of the features carry the classes; 0 for
-            none.
         codes: bool, whether to solve the programs of every stage.
         networks: list of `FeatureExtractor` to compare images and
             reconstructions with.
@@ -76,8 +73,8 @@ def evaluate(
     Returns:
         `Evaluation`. Its figures are `reconstruction_figures`, `class_figures`,
         `probe_figures` and, with `codes`, `code_figures`. Named are `psnr_of`
-        (`reference_figures`), `class_part` (`part_figures`), `distributions` (a
-        list of `compare`), and `samples` (`sampling_figures`).
+        (`reference_figures`), `distributions` (a list of `compare`), and
+        `samples` (`sampling_figures`).
     """
     features, reconstructions, again, figures = reconstruction_figures(
         model, images
@@ -85,12 +82,8 @@ def evaluate(
     figures["psnr_of"] = reference_figures(model, train_images, images)
     figures.update(class_figures(judge, images, reconstructions, labels))
     between()
-    sets = (
-        (passes.encode(model, train_images), train_labels),
-        (features, labels),
-    )
-    figures.update(probing.probe_figures(*sets, again))
-    figures["class_part"] = probing.part_figures(class_features, *sets, again)
+    train = passes.encode(model, train_images), train_labels
+    figures.update(probing.probe_figures(train, (features, labels), again))
     if codes:
         figures.update(code_figures(model, images))
     between()

@@ -4,5 +4,4 @@ from keras_csc.losses.game import Game
 from keras_csc.losses.game import Loop
 from keras_csc.losses.game import MomentMemory
 from keras_csc.losses.game import Term
-from keras_csc.losses.recipe import RecipeGame
 from keras_csc.losses.transcription import TranscriptionGame

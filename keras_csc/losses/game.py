@@ -80,7 +80,13 @@ class Loop:
         return self._of_views
 
     def sums(self, moments):
-        """Moments, summed over the replicas; a dict of them with the memory."""
+        """Moments of the global batch; with a memory, of more batches.
+
+        Args:
+            moments: of this replica: tensors that add up over images, as a
+                dict whose names are in the game's `moment_shapes`. Without a
+                memory, any structure of tensors.
+        """
         moments = replica_sum(moments)
         return self._remember(moments) if self._remember else moments
 
@@ -177,6 +183,17 @@ class Game:
         )
         return encoder_loss, decoder_loss, scalars
 
+    def moment_shapes(self, feature_dim):
+        """Shapes of the moments that the `memory` keeps: a dict by name.
+
+        They are the dicts that the terms give to `Loop.sums`.
+        """
+        return {}
+
+    def inner_loss(self, loop):
+        """What the encoder descends in an inner step, of this replica."""
+        raise NotImplementedError
+
     def check_encoder(self, encoder):
         """Raises a `ValueError` if an encoder lacks what the game is about."""
 
@@ -203,7 +220,7 @@ class MomentMemory:
     memory.
 
     Args:
-        shapes: dict of shapes, of `RecipeGame.moment_shapes`.
+        shapes: dict of shapes, `Game.moment_shapes`.
         momentum: float in `[0, 1)`, `m`, of the game.
         dtype: of the memory.
 
@@ -230,6 +247,12 @@ class MomentMemory:
         }
 
     def __call__(self, moments, training=False):
+        if not moments.keys() <= self.variables.keys():
+            raise ValueError(
+                "`moment_shapes` of a game with a memory must have the shapes "
+                f"of all moments: {', '.join(moments)}. "
+                f"Received: {', '.join(self.variables) or 'none'}"
+            )
         scale = 1 / (1 - self.momentum)
         remembered = {}
         for name, batch in moments.items():
@@ -265,17 +288,7 @@ class MomentMemory:
             )
 
 
-def consistency(loop):
-    """`C = mean_i ‖z_i - ẑ_i‖²` over images, or their places."""
-    return (loop.mean(distance(loop.z, loop.z_hat)),)
-
-
-def distance(rows, others):
-    """Mean square distance of rows."""
-    return ops.mean(ops.sum(ops.square(rows - others), -1))
-
-
-def finite_objective(terms):
-    """The objective if all terms are finite, NaN if not."""
-    terms = {name: ops.cast(term, "float32") for name, term in terms.items()}
-    return terms["objective"] + 0.0 * sum(terms.values())
+def finite_loss(terms):
+    """The first term if all terms are finite, NaN if not."""
+    first, *others = [ops.cast(term, "float32") for term in terms.values()]
+    return first + 0.0 * sum(others, first)

@@ -1,13 +1,11 @@
-import keras
-from keras import ops
+import functools
 
+import keras
+
+from keras_csc.losses import terms
 from keras_csc.losses.game import Game
 from keras_csc.losses.game import Term
-from keras_csc.losses.game import consistency
 from keras_csc.ops import class_moments
-from keras_csc.ops import moment_coding_rate
-from keras_csc.ops import second_moment
-from keras_csc.ops.coding_rate import moment_rate_distance
 from keras_csc.ops.coding_rate import moment_rate_reduction
 from keras_csc.replicas import num_replicas
 from keras_csc.validation import check_bool
@@ -15,9 +13,8 @@ from keras_csc.validation import check_choice
 from keras_csc.validation import check_integer
 from keras_csc.validation import check_number
 
-BINARY_NAMES = ("objective", "features_rate", "reconstructed_rate")
-MULTI_NAMES = (
-    *BINARY_NAMES,
+RATES = ("objective", "features_rate", "reconstructed_rate")
+CLASS_RATES = (
     "rate_reduction",
     "reconstructed_rate_reduction",
     "class_distance",
@@ -26,38 +23,65 @@ MULTI_NAMES = (
 
 @keras.saving.register_keras_serializable(package="keras_csc")
 class TranscriptionGame(Game):
-    """Closed-loop transcription (CTRL) as published.
+    """Closed-loop transcription (CTRL) of an image by its sparse codes.
 
     `Z = f(X)` are the features of images, `X̂ = g(Z)` the regenerated images
     and `Ẑ = f(X̂)` their features. The encoder maximises a rate reduction `T`,
     and the decoder minimises it:
 
-    - `"binary"`: `T = ΔR(Z, Ẑ)`;
+    - `"binary"`: `T = ΔR(Z, Ẑ)`, without labels;
     - `"multi"`: `T = ΔR(Z|y) + ΔR(Ẑ|y) + Σ_j ΔR(Z_j, Ẑ_j)`.
 
-        encoder descends  -T + consistency · C
-        decoder descends   T + consistency · C
+    ```
+    encoder descends  -T + residual · E + consistency · C
+    decoder descends   T + multistage · S + consistency · C
+    ```
 
-    `C = mean_i ‖z_i - ẑ_i‖²` is the sample-wise consistency. No image is
-    compared with another.
+    - `E = E_1 + Σ_{l>1} E_l / 50`, `E_l = mean (x^{l-1} - D^l z^l)²`, is the
+      error of the sparse coding itself: what every stage's codes leave of its
+      input. Input and codes are held fixed, so only the dictionary `D^l`
+      descends it. For a tight frame this is the update of data-driven tight
+      frames. It keeps atoms that images are made of.
+    - `S = Σ_l ρ^l mean ((h_l(x̂) - h_l(x)) / σ_l)² / Σ_l ρ^l`, `ρ = 1/4`, is
+      the multi-stage closed loop: it compares the codes `h_l` of an image with
+      those of its regeneration. `σ_l` is their standard deviation in the
+      batch: the root of the mean variance of their channels.
+    - `C = mean_i ‖z_i - ẑ_i‖²` is the sample-wise consistency.
+
+    No image is compared with its regeneration. By default their codes are not
+    compared either.
+
+    The published game has neither `E` nor `S` nor a memory: `residual=0,
+    memory=0, shared_statistics=False`. These three are ours.
 
     Args:
         objective: `"binary"` or `"multi"`.
         num_classes: int, number of classes, for `"multi"`.
         epsilon: float, distortion of the coding rates.
+        residual: float, weight of `E`; 0 for an encoder without sparse codes.
+        multistage: float, weight of `S`. The larger it is, the nearer a
+            regeneration is to its image, and the smoother.
         consistency: float, weight of `C`.
+        memory: float in `[0, 1)`, `m`. Rates are of the second moments
+            `M ← m · M + ZᵀZ` of many batches (`MomentMemory`), so a batch may
+            hold fewer images than there are features. 0 for none.
         inner_step: bool, whether the encoder alone takes a step that ascends
             `ΔR(Z|y)` before each alternating step; with `"multi"`.
         shared_statistics: bool, whether `x̂` is normalised, in the encoder,
-            with the batch statistics of `x`. Ours, not published.
+            with the batch statistics of `x`.
 
     Raises:
         ValueError: for an argument that is not as above.
 
     References:
-        Dai et al., CTRL: closed-loop transcription to an LDR via minimaxing
-        rate reduction, Entropy 2022, eq. 11-21; Dai et al., Closed-loop
-        transcription via convolutional sparse coding, CPAL 2024.
+        - Dai et al., CTRL: closed-loop transcription to an LDR via minimaxing
+          rate reduction, Entropy 2022, eq. 11-21.
+        - Dai et al., Closed-loop transcription via convolutional sparse
+          coding, CPAL 2024.
+        - Tong et al., Unsupervised learning of structured representations via
+          closed-loop transcription, CPAL 2024 (`C`).
+        - Cai et al., Data-driven tight frame construction and image denoising,
+          ACHA 2014 (`E`).
     """
 
     def __init__(
@@ -65,13 +89,22 @@ class TranscriptionGame(Game):
         objective="binary",
         num_classes=None,
         epsilon=0.5,
+        residual=1000.0,
+        multistage=0.0,
         consistency=0.0,
+        memory=0.95,
         inner_step=False,
-        shared_statistics=False,
+        shared_statistics=True,
     ):
         check_choice(("binary", "multi"), objective=objective)
         check_number("(0, inf)", epsilon=epsilon)
-        check_number("[0, inf)", consistency=consistency)
+        check_number(
+            "[0, inf)",
+            residual=residual,
+            multistage=multistage,
+            consistency=consistency,
+        )
+        check_number("[0, 1)", memory=memory)
         check_bool(inner_step=inner_step, shared_statistics=shared_statistics)
         if objective == "multi":
             check_integer(1, num_classes=num_classes)
@@ -80,70 +113,54 @@ class TranscriptionGame(Game):
         self.objective = objective
         self.num_classes = num_classes
         self.epsilon = epsilon
+        self.residual = residual
+        self.multistage = multistage
         self.consistency = consistency
+        self.memory = memory
         self.inner_step = inner_step
         self.shared_statistics = shared_statistics
         self.needs_labels = objective == "multi"
 
     def terms(self):
-        measure = {
-            "binary": (BINARY_NAMES, self._binary),
-            "multi": (MULTI_NAMES, self._multi),
-        }[self.objective]
-        return [
-            Term(*measure, encoder=-1.0, decoder=1.0),
-            Term(
-                ("consistency",),
-                consistency,
-                encoder=self.consistency,
-                decoder=self.consistency,
-            ),
+        # `T` and `C` are always measured.
+        both = {"encoder": self.consistency, "decoder": self.consistency}
+        played = [
+            self._transcription(),
+            Term(("consistency",), terms.consistency, **both),
         ]
+        if self.multistage:
+            names, weight = ("multistage",), self.multistage
+            played.append(Term(names, terms.multistage, decoder=weight))
+        if self.residual:
+            names, weight = ("residual",), self.residual
+            played.append(Term(names, terms.residual, encoder=weight))
+        return played
+
+    def _transcription(self):
+        """`T`, which the players play for."""
+        given = {"epsilon": self.epsilon}
+        names, measure = RATES, terms.binary
+        if self.objective == "multi":
+            names, measure = (*RATES, *CLASS_RATES), terms.multi
+            given["num_classes"] = self.num_classes
+        measure = functools.partial(measure, **given)
+        return Term(names, measure, encoder=-1.0, decoder=1.0)
+
+    def moment_shapes(self, feature_dim):
+        classes = (self.num_classes,) if self.objective == "multi" else ()
+        moments = (*classes, feature_dim, feature_dim)
+        return {"real": moments, "regenerated": moments, "count": classes}
 
     def inner_loss(self, loop):
-        """What the encoder descends in an inner step, `-ΔR(Z | y)`."""
         moments, counts = loop.sums(
             class_moments(loop.z, loop.labels, self.num_classes)
         )
         reduction = moment_rate_reduction(moments, counts, self.epsilon)
         return -reduction / num_replicas()
 
-    def _binary(self, loop):
-        return binary_rates(loop, self.epsilon)
-
-    def _multi(self, loop):
-        labels, epsilon = loop.labels, self.epsilon
-        (real, counts), (other, _) = loop.sums(
-            [
-                class_moments(rows, labels, self.num_classes)
-                for rows in (loop.z, loop.z_hat)
-            ]
-        )
-        parts = (
-            moment_rate_reduction(real, counts, epsilon),
-            moment_rate_reduction(other, counts, epsilon),
-            ops.sum(moment_rate_distance(real, other, counts, epsilon)),
-        )
-        whole = (
-            moment_coding_rate(ops.sum(each, 0), ops.sum(counts), epsilon)
-            for each in (real, other)
-        )
-        return sum(parts), *whole, *parts
-
-
-def binary_rates(loop, epsilon):
-    """`ΔR(Z, Ẑ)`, `R(Z)` and `R(Ẑ)` of the global batch, in nats."""
-    real, other = second_moment(loop.z), second_moment(loop.z_hat)
-    moments = loop.sums(
-        {
-            "real": real,
-            "regenerated": other,
-            "count": ops.cast(ops.shape(loop.z)[0], real.dtype),
-        }
-    )
-    real, other, count = moments.values()
-    return (
-        moment_rate_distance(real, other, count, epsilon),
-        moment_coding_rate(real, count, epsilon),
-        moment_coding_rate(other, count, epsilon),
-    )
+    def check_encoder(self, encoder):
+        if self.residual and not encoder.sparse:
+            raise ValueError(
+                "`residual` of the game must be 0 for an encoder without "
+                f"sparse codes. Received: {self.residual}"
+            )

@@ -21,9 +21,8 @@ class ClosedLoopAutoencoder(Generating, ClosedLoopTraining, keras.Model):
     """Image autoencoder trained by closed-loop transcription (CTRL).
 
     The encoder `f` and the decoder `g` play a game over the features
-    `Z = f(X)` of images and `Ẑ = f(g(Z))` of their regenerations.
-    `losses.TranscriptionGame` is the published game. `compile()` without
-    arguments plays `losses.RecipeGame`.
+    `Z = f(X)` of images and `Ẑ = f(g(Z))` of their regenerations:
+    `losses.TranscriptionGame`.
 
     `fit` takes batches of images, or of `(images, labels)`. If weights are new,
     it first calls `initialize_from`. `decoder.calibrate(images)` before that

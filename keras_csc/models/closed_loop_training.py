@@ -8,8 +8,8 @@ from keras import ops
 from keras_csc.losses import Game
 from keras_csc.losses import Loop
 from keras_csc.losses import MomentMemory
-from keras_csc.losses import RecipeGame
-from keras_csc.losses.game import finite_objective
+from keras_csc.losses import TranscriptionGame
+from keras_csc.losses.game import finite_loss
 from keras_csc.models import inputs
 from keras_csc.models import training_data
 from keras_csc.models.views import random_views
@@ -100,8 +100,8 @@ class ClosedLoopTraining:
             optimizer: of all weights, or of the encoder's weights; by default
                 `DictionaryMuon()`, as in our flag files.
             decoder_optimizer: another object, for alternating steps.
-            game: `RecipeGame`, the default (with a `dictionary` of 0 without
-                sparse codes), `TranscriptionGame` or another `Game`.
+            game: `TranscriptionGame`, the default (with a `residual` of 0
+                without sparse codes), or another `Game`.
             seed: int in `[0, 2³²)`, of random views; by default drawn by
                 Python's `random`, which `keras.utils.set_random_seed` seeds.
             jit_compile, run_eagerly, steps_per_execution: as in Keras. There
@@ -115,11 +115,11 @@ class ClosedLoopTraining:
         """
         if game is None:
             sparse = self.encoder.sparse
-            game = RecipeGame() if sparse else RecipeGame(dictionary=0.0)
+            game = TranscriptionGame(**({} if sparse else {"residual": 0.0}))
         if not isinstance(game, Game):
             raise ValueError(
-                "`game` must be a `RecipeGame`, `TranscriptionGame` or another "
-                f"`Game`. Received: {shown(game)}"
+                "`game` must be a `TranscriptionGame` or another `Game`. "
+                f"Received: {shown(game)}"
             )
         game.check_encoder(self.encoder)
         if game.inner_step and decoder_optimizer is None:
@@ -233,7 +233,7 @@ class ClosedLoopTraining:
         for metric in self.train_metrics:
             metric.update_state(terms[metric.name])
         logs = {m.name: m.result() for m in self.train_metrics}
-        return {**logs, "loss": finite_objective(terms)}
+        return {**logs, "loss": finite_loss(terms)}
 
     def _step(self, gradients, number=0):
         """Takes a step of one of the `optimizers`."""

@@ -6,7 +6,6 @@ from sklearn.manifold import TSNE
 from keras_csc import html
 from keras_csc import metrics
 from keras_csc.evaluation import passes
-from keras_csc.evaluation.probing import class_part_of
 from keras_csc.evaluation.stages import code_curve
 from keras_csc.metrics.features import principal_directions
 from keras_csc.ops.tensors import to_sphere
@@ -124,27 +123,12 @@ def samples(model, name):
 # === Classes ===
 
 
-def similarities(found, class_features):
-    """Matrices of the features, and of the part that carries the classes.
-
-    `None` without two classes.
-    """
+def similarities(found):
+    """The matrix of similarities of classes; `None` without two classes."""
     if not found or len(found.classes) < 2:
         return None
     known = found.labels >= 0
-    sets = {"All features": found.vectors[known]}
-    if class_features:
-        sets["The part that carries the classes"] = class_part_of(
-            found.features[known], class_features
-        )
-    return [
-        {"title": title, **_similarity(found, rows, found.labels[known])}
-        for title, rows in sets.items()
-    ]
-
-
-def _similarity(found, rows, labels):
-    means, labels = class_similarity(rows, labels)
+    means, labels = class_similarity(found.vectors[known], found.labels[known])
     names = [found.name(label) for label in labels]
     made = {"names": names, "means": within_and_between(means), "cells": None}
     if len(names) <= IN_TABLE:

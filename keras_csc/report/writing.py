@@ -95,9 +95,6 @@ def write_report(
 
 def _page(model, name, found, card, log, about, own_classes, beside, progress):
     """Text of the page; `found` is a `Survey` or `None`."""
-    size = _within(card, "recipe", "game", "class_features")
-    fits = isinstance(size, int) and 0 < size <= model.encoder.feature_dim
-    class_features = size if fits else 0
     parts = {
         "model": _rows(_within(card, "evaluation") or {}),
         "reconstructions": {},
@@ -109,7 +106,7 @@ def _page(model, name, found, card, log, about, own_classes, beside, progress):
             parts["pages"], parts["sheet"] = atom_pages(model, found)
     progress.advance(1)
     parts["atoms"] = atom_cards(model, found)
-    parts["classes"] = sections.similarities(found, class_features)
+    parts["classes"] = sections.similarities(found)
     progress.advance(1)
     parts["atlas"] = sections.atlas(model, found)
     parts["subspaces"] = sections.subspaces(model, found)
@@ -136,7 +133,6 @@ def _page(model, name, found, card, log, about, own_classes, beside, progress):
         found=found,
         measured=functools.partial(_measured, card),
         about=about,
-        class_features=class_features,
         versions=(__version__, keras.__version__),
         parts={key: part for key, part in parts.items() if part is not None},
     )

@@ -26,6 +26,8 @@ def _of_blocks(image_shape, filters, **config):
         "strides": sides,
         "sparsity": (0.05, *(0.1,) * (len(filters) - 1)),
         "iterations": 1,
+        "lapped": True,
+        "rectified": True,
         **config,
     }
 
@@ -45,9 +47,7 @@ def _of_photographs(block, feature_dim, sparsity):
     }
 
 
-GREY_32 = _of_blocks(
-    (32, 32, 1), (16, 64, 128), sparsity=(0.02, 0.05, 0.05), lapped=True
-)
+GREY_32 = _of_blocks((32, 32, 1), (16, 64, 128), sparsity=(0.02, 0.05, 0.05))
 COLOUR_128 = _of_blocks((128, 128, 3), (48, 128, 128, 256, 512))
 PHOTOGRAPHS = _of_photographs(8, 16, 0.01)
 
@@ -57,7 +57,6 @@ PRESETS = {
         (16, 64),
         feature_dim=64,
         sparsity=(0.03, 0.1),
-        lapped=True,
     ),
     "mnist": GREY_32,
     "fashion_mnist": GREY_32,
