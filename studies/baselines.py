@@ -73,39 +73,6 @@ def with_own_dictionaries(preset, load_weights=False, dtype=None, **overrides):
     return model
 
 
-class LossAutoencoder(ClosedLoopAutoencoder):
-    """Encoder and decoder that descend one loss together: no game."""
-
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
-        self.loss_metric = keras.metrics.Mean(name="objective")
-
-    @property
-    def train_metrics(self):
-        return [self.loss_metric]
-
-    @fusion()  # as the game's
-    def train_step(self, data):
-        images, _, _ = keras.utils.unpack_x_y_sample_weight(data)
-        with tf.GradientTape() as tape:
-            loss = self.loss_of(images)
-        variables = self.trainable_variables
-        self.optimizer.apply(tape.gradient(loss, variables), variables)
-        self.loss_metric.update_state(loss)
-        return {"objective": self.loss_metric.result()}
-
-    def loss_of(self, images):
-        raise NotImplementedError
-
-
-class PixelAutoencoder(LossAutoencoder):
-    """The same networks with the loss `mean (x - g(f(x)))²`."""
-
-    def loss_of(self, images):
-        reconstructions = self.reconstruct(images, training=True)
-        return ops.mean(ops.square(images - reconstructions))
-
-
 class GaussianEncoder(ConvEncoder):
     """The convolutional encoder of a VAE: its features are means.
 
@@ -132,9 +99,10 @@ class GaussianEncoder(ConvEncoder):
         return mean, log_variance, output
 
 
-class VariationalAutoencoder(WithoutPreset, LossAutoencoder):
+class VariationalAutoencoder(WithoutPreset, ClosedLoopAutoencoder):
     """VAE with a Gaussian likelihood of the best variance, that of the batch.
 
+    Encoder and decoder descend one loss together: no game.
     `½ D log mean (x - x̂)² + KL(q(z|x) ‖ N(0, I))` per image of `D` numbers,
     which leaves no weight to tune.
 
@@ -142,6 +110,24 @@ class VariationalAutoencoder(WithoutPreset, LossAutoencoder):
         Rybkin et al., Simple and effective VAE training with calibrated
         decoders, ICML 2021.
     """
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.loss_metric = keras.metrics.Mean(name="objective")
+
+    @property
+    def train_metrics(self):
+        return [self.loss_metric]
+
+    @fusion()  # as the game's
+    def train_step(self, data):
+        images, _, _ = keras.utils.unpack_x_y_sample_weight(data)
+        with tf.GradientTape() as tape:
+            loss = self.loss_of(images)
+        variables = self.trainable_variables
+        self.optimizer.apply(tape.gradient(loss, variables), variables)
+        self.loss_metric.update_state(loss)
+        return {"objective": self.loss_metric.result()}
 
     def loss_of(self, images):
         mean, log_variance, output = self.encoder.distribution(images, True)
@@ -172,6 +158,5 @@ def variational(preset, load_weights=False, dtype=None, **overrides):
 MAKERS = {
     "closed_loop": ClosedLoopAutoencoder.from_preset,
     "own": with_own_dictionaries,
-    "pixel": PixelAutoencoder.from_preset,
     "vae": variational,
 }

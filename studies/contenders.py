@@ -1,5 +1,6 @@
 """Who makes samples in the study, how they train, and for how long."""
 
+import functools
 import pathlib
 import time
 import typing
@@ -27,6 +28,8 @@ from studies import dcgan
 from studies import diffusion
 from studies import measure
 from studies import plan
+from studies.runs import Run
+from studies.runs import flag_file
 
 DENSITY_IMAGES = 10_000  # as `keras-csc train` takes by default
 COMPONENTS = 10  # Gaussians of a density without labels, as there are classes
@@ -51,14 +54,11 @@ class Contender(typing.NamedTuple):
     ending: str = ""
 
 
-# Shifted images would be another distribution than that to be sampled. Ours
-# has the density of images that are not shifted.
-UNSHIFTED = {"fashion_mnist": "--augment=", "cifar10": "--augment=flip"}
 PLAIN = ("--batch_size=128",)
 CONTENDERS = {
     "csc_ctrl": Contender(f"{plan.OURS}, of classes", "closed_loop", True),
     "csc_ctrl_unlabelled": Contender(
-        f"{plan.OURS}, without labels",
+        plan.UNLABELLED,
         "closed_loop",
         False,
         plan.CONTENDERS[plan.UNLABELLED].flags,
@@ -78,14 +78,14 @@ CONTENDERS = {
 
 
 def run_of(name, data, steps):
-    """The `plan.Run` of a contender on a data set."""
+    """The `Run` of a contender on a data set."""
     contender = CONTENDERS[name]
-    file = plan.flag_file(data + contender.ending)
+    file = flag_file(data + contender.ending)
     others = ()
     if contender.kind != "closed_loop":
-        others = (plan.DCGAN[data], UNSHIFTED[data])
+        others = (plan.DCGAN[data],)
     arguments = file, f"--steps={steps}", *others, *contender.flags
-    return plan.Run(contender.title, data, contender.kind, arguments)
+    return Run(contender.title, data, contender.kind, arguments)
 
 
 # === Training of what is plain Keras ===
@@ -157,8 +157,7 @@ def fit(run, options, given, *more):
     """Trains a model of `MAKERS`.
 
     Args:
-        run: `plan.Run`.
-        options: of the run.
+        run, options: `Run` and its options.
         given: `Material` of the data set.
         *more: Keras callbacks.
 
@@ -213,7 +212,7 @@ def rate(run, options, given, path):
     """Images a second of one core in training, measured once.
 
     Args:
-        run: `plan.Run` of some steps.
+        run: `Run` of some steps.
         options: of the run.
         given: `Material` of the data set.
         path: JSON file that keeps it: a run that goes on has as many steps.
@@ -285,24 +284,27 @@ def sampler(name, run, options, given):
             options, make, given.splits.num_classes
         )
     facts = {"seconds": seconds, "parameters": model.count_params()}
-
-    def of_prior(labels, seed):
-        noise = np.random.default_rng(seed).standard_normal(
-            (len(labels), presets.config(options.preset)["feature_dim"]),
-            "float32",
-        )
-        return passes.decode(model, noise)
-
-    def of_density(labels, seed):
-        return passes.sample(model, labels, seed)
-
-    def of_denoiser(labels, seed):
-        return diffusion.denoised_samples(model, labels, ALPHAS, seed)
-
     if run.kind == "closed_loop":
         facts |= fit_density(model, given, CONTENDERS[name].conditional)
-    kinds = {"closed_loop": of_density, "diffusion": of_denoiser}
-    return kinds.get(run.kind, of_prior), facts
+        return functools.partial(passes.sample, model), facts
+    if run.kind == "diffusion":
+        return _denoising(model), facts
+    return _decoding(model, presets.config(options.preset)), facts
+
+
+def _denoising(model):
+    return lambda labels, seed: diffusion.denoised_samples(
+        model, labels, ALPHAS, seed
+    )
+
+
+def _decoding(model, config):
+    def sample(labels, seed):
+        shape = len(labels), config["feature_dim"]
+        noise = np.random.default_rng(seed).standard_normal(shape, "float32")
+        return passes.decode(model, noise)
+
+    return sample
 
 
 def fit_density(model, given, conditional):

@@ -1,7 +1,7 @@
 """Trains one run of the plan and writes what is measured of it.
 
     python studies/measure.py --run=KEY --runs=FOLDER --data_dir=DATA
-        [--more=unseen,noise]
+        [--more=unseen,noise,samples]
 
 Writes FOLDER/KEY/row.json; what was trained is not trained again. The flags in
 the row say which policy --dtype_policy=auto was.
@@ -36,6 +36,7 @@ from keras_csc.files import locked
 from keras_csc.pixels import from_pixels
 from studies import baselines
 from studies import plan
+from studies.runs import timed
 
 KEPT = (
     "psnr",
@@ -55,7 +56,6 @@ KEPT = (
     "reconstructed_nearest_subspace_accuracy",
     "centered_knn_accuracy",
     "linear_probe_accuracy",
-    "class_part",
 )
 LIMIT = 5000
 # Of noise, in units of intensities in [0, 1].
@@ -68,50 +68,55 @@ def measure(run, folder, data_dir):
     """Trains a run and measures it.
 
     Args:
-        run: `plan.Run`.
+        run: `Run`, with its number of steps.
         folder: of the run.
         data_dir: folder of prepared TFDS data sets.
 
     Returns:
         The row: a dict.
     """
-    options = options_of(run, folder, data_dir)
-    make = maker(run)
-    row = {
-        "name": run.name,
-        "data": run.data,
-        "kind": run.kind,
-        "flags": list(run.flags),
-        "seed": run.seed,
-        "failed": None,
-    }
+    options, make = options_of(run, folder, data_dir), maker(run)
+    kept = "name", "data", "kind", "flags", "seed"
+    row = {name: getattr(run, name) for name in kept} | {"failed": None}
     try:
         train.train(options, make)
     except callbacks.NonFiniteError as error:
         return {**row, "failed": str(error), "about": identification()}
     splits = Splits(options)
     model, row["seconds"] = trained(options, make, splits.num_classes)
+    row |= figures_of(model, options, splits, "samples" in run.more)
+    if "unseen" in run.more:
+        row["unseen"] = unseen(model, options, run.data)
+    if "noise" in run.more:
+        row["noise"] = noisy(model, splits)
+    return {**row, "about": identification()}
+
+
+def figures_of(model, options, splits, samples):
+    """What every row has of a trained model; with Fréchet of `samples`."""
+    folder = pathlib.Path(options.workdir)
+    metrics = ["classes", "classifier", *["samples"] * samples]
     with Workdir(folder, create=False) as workdir:
         figures = results.evaluate(
             model,
             train_options.replaced(options, evaluation_limit=LIMIT),
             workdir,
             splits,
-            ["classes", "classifier"],
+            metrics,
             classifier=classifier(splits, folder.parent),
         )
-        row.update({name: figures[name] for name in KEPT})
-        row["frechet_distance"] = figures["distributions"][0][
-            "frechet_distance"
-        ]
-        row["weights"] = model.count_params()
-        row["steps"] = options.steps
-        row["batch_size"] = options.batch_size
-        row["about"] = identification()
-    if "unseen" in run.more:
-        row["unseen"] = unseen(model, options, run.data)
-    if "noise" in run.more:
-        row["noise"] = noisy(model, splits)
+    (distribution,) = figures["distributions"]
+    row = {
+        **{name: figures[name] for name in KEPT},
+        "frechet_distance": distribution["frechet_distance"],
+        "labels": model.game.needs_labels,
+        "weights": model.count_params(),
+        "steps": options.steps,
+        "batch_size": options.batch_size,
+    }
+    if samples:
+        found = figures["samples"]["distribution"]
+        row["samples"] = found["frechet_distance"]
     return row
 
 
@@ -258,28 +263,30 @@ def denoising(methods, clean):
             for seed, (split, images) in enumerate(clean.items())
         }
         figures[str(level)] = {"noisy": psnr(clean["test"], noisy["test"])}
-        for name, (function, parameters) in methods.items():
-            parameter = parameters[0]
-            if len(parameters) > 1:
-                scores = [
-                    psnr(clean["validation"], function(noisy["validation"], p))
-                    for p in parameters
-                ]
-                parameter = parameters[int(np.argmax(scores))]
-            figures[str(level)][name] = {
-                "psnr": psnr(clean["test"], function(noisy["test"], parameter)),
-                "parameter": parameter,
-            }
+        for name, method in methods.items():
+            figures[str(level)][name] = _chosen(*method, clean, noisy)
     return figures
+
+
+def _chosen(function, parameters, clean, noisy):
+    """PSNR of a method on test images, and its parameter."""
+
+    def score(split, parameter):
+        return psnr(clean[split], function(noisy[split], parameter))
+
+    parameter = parameters[0]
+    if len(parameters) > 1:
+        parameter = max(parameters, key=lambda p: score("validation", p))
+    return {"psnr": score("test", parameter), "parameter": parameter}
 
 
 def main():
     values = flags.FLAGS
-    runs = plan.rate_runs().values() if values.rate else plan.runs()
-    found = {run.key: run for run in runs}.get(values.run)
-    if not found:
+    planned = plan.runs()
+    runs = {run.key: run for run in planned} | plan.rate_runs(planned)
+    if values.run not in runs:
         raise command_line.UsageError(f"the plan has no run {values.run!r}.")
-    found = found._replace(more=tuple(values.more))
+    found = timed(runs[values.run])._replace(more=tuple(values.more))
     named = any(flag.startswith("--dtype_policy=") for flag in found.flags)
     if values.dtype_policy or not named:
         policy = devices.dtype_policy(values.dtype_policy or "auto")
@@ -292,7 +299,7 @@ def main():
 
 if __name__ == "__main__":
     flags.DEFINE_string("run", None, "Key of a run of the plan.")
-    flags.DEFINE_list("more", [], "What to measure besides: unseen, noise.")
+    flags.DEFINE_list("more", [], "To measure besides: unseen, noise, samples.")
     flags.DEFINE_bool("rate", False, "Measures the rate of training only.")
     flags.DEFINE_string("runs", "runs/studies", "Folder of the runs.")
     flags.DEFINE_string("data_dir", None, "Folder of TFDS's data sets.")

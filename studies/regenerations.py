@@ -1,10 +1,11 @@
-"""Draws what the study of smaller batches makes of test digits.
+"""Draws what the runs of a study make of test images.
 
-    python -m studies.regenerations
+    python -m studies.regenerations --study=front --data_dir=DATA
 
-Takes the models that `studies/run.py --studies=batches` trained below --runs.
-Writes docs/pictures/regenerations_batches_digits.png: a test image of every
-class, and below them a row for each network and size, at its best rates.
+Takes the models that `studies/run.py --studies=batches` (or front) trained
+below --runs. Writes docs/pictures/regenerations_STUDY_DATA.png for every set: a
+test image of every class, and below them a row a run. Of smaller batches these
+are the runs at their best rates.
 """
 
 import pathlib
@@ -20,17 +21,18 @@ from keras_csc.pixels import from_pixels
 from keras_csc.visualization import comparison_grid
 from keras_csc.visualization import save_png
 from studies import measure
+from studies import page
 from studies import plan
-from studies.page import PICTURE
 
-SEED = 1  # which only the best pairs of rates have
+# Of batches, only the best pairs of rates have this seed.
+SEED = {"batches": 1, "front": 0}
 
 
-def draw(runs, folder):
-    """The picture of runs on digits, an array of pixels."""
+def draw(runs, folder, data_dir=None):
+    """The picture of runs on a set, an array of pixels."""
     rows = {}
     for run in runs:
-        options = measure.options_of(run, folder / run.key, None)
+        options = measure.options_of(run, folder / run.key, data_dir)
         splits = Splits(options)
         if not rows:
             images, labels = data.load_arrays(splits["test"], 200)
@@ -44,10 +46,16 @@ def draw(runs, folder):
 
 
 def main():
-    runs = [run for run in plan.batches() if run.seed == SEED]
-    save_png(PICTURE, draw(runs, pathlib.Path(flags.FLAGS.runs)))
+    values = flags.FLAGS
+    runs, seed = plan.study(values.study).runs, SEED[values.study]
+    for name in page.PICTURES[values.study]:
+        shown = [r for r in runs if (r.data, r.seed) == (name, seed)]
+        picture = draw(shown, pathlib.Path(values.runs), values.data_dir)
+        save_png(page.picture_of(values.study, name), picture)
 
 
 if __name__ == "__main__":
+    flags.DEFINE_enum("study", "batches", list(SEED), "Whose runs to draw.")
     flags.DEFINE_string("runs", "runs/studies", "Folder of the runs.")
+    flags.DEFINE_string("data_dir", None, "Folder of TFDS's data sets.")
     command_line.run(main, user_errors=(data.DataError, OSError))

@@ -39,6 +39,9 @@ from studies import plan
 from studies import tables
 from studies import verdicts
 from studies.contenders import CONTENDERS
+from studies.runs import RATE_STEPS
+from studies.runs import SETS
+from studies.runs import steps_in
 
 HERE = pathlib.Path(__file__).parent
 TABLE = HERE / "samples.json"
@@ -46,6 +49,7 @@ PAGE = HERE.parent / "docs" / "samples.md"
 PICTURES = HERE.parent / "docs" / "pictures"
 PICTURE_BYTES = 90_000
 SHOWN = 10  # of a class
+KEPT = "name", "data", "flags", "seed"  # of a run
 
 
 def figures_of(sample, given, conditional):
@@ -72,24 +76,21 @@ def figures_of(sample, given, conditional):
 
 def row_of(name, data_name, folder, given, values):
     """Trains a contender, measures it and saves samples in its folder."""
-    timed = contenders.run_of(name, data_name, plan.RATE_STEPS)
+    timed = contenders.run_of(name, data_name, RATE_STEPS)
     options = measure.options_of(timed, folder, values.data_dir)
     speed = contenders.rate(timed, options, given, folder / "rate.json")
-    steps = plan.steps_in(values.minutes, speed, options.batch_size)
+    steps = steps_in(values.minutes, speed, options.batch_size)
     run = contenders.run_of(name, data_name, steps)
     options = measure.options_of(run, folder / "run", values.data_dir)
     conditional = CONTENDERS[name].conditional
     row = {
         "key": f"{data_name}-{name}",
-        "name": run.name,
-        "data": data_name,
+        **{each: getattr(run, each) for each in KEPT},
         "conditional": conditional,
         "minutes": values.minutes,
         "images_per_second": speed,
         "steps": steps,
         "batch_size": options.batch_size,
-        "flags": list(run.flags),
-        "seed": run.seed,
         "failed": None,
     }
     try:
@@ -164,7 +165,7 @@ def _section(row):
 def _order(row):
     data_name, name = row["key"].split("-")
     place = list(CONTENDERS).index(name)
-    return plan.SETS.index(data_name), row["minutes"], place
+    return SETS.index(data_name), row["minutes"], place
 
 
 def save_jpeg(path, picture, most=PICTURE_BYTES):
@@ -186,11 +187,11 @@ fewer, and not by the same share: read *seconds* beside them. *CSC-CTRL* draws
 features from the density of {density:,} training images ([Images that never
 were](generation.md)), one Gaussian of every class ([more are
 better](generation.md#how-many-gaussians-and-how-warm)) or, trained without
-labels, {components} of all; *as published* it has the rates alone, and [tight
-frames and shared statistics](published.md). The *VAE* decodes noise,
-as the *DCGAN* does; *denoising diffusion* takes {diffusion} steps of DDIM. A
-row is one training. Their authors train far longer: the table does not say
-where a method ends. After some hundred steps diffusion has hardly begun.
+labels, {components} of all. *As published* it has neither a memory nor the
+stages' own errors ([The published game](published.md)). The *VAE* decodes
+noise, as the *DCGAN* does; *denoising diffusion* takes {diffusion} steps of
+DDIM. A row is one training. Their authors train far longer: the table does not
+say where a method ends. After some hundred steps diffusion has hardly begun.
 
 *Fréchet* and *kernel* (times 1,000), *precision* and *recall* are in the
 features of a classifier trained on the data set, between test images and as
@@ -202,6 +203,12 @@ copies. The first line of a table is what images of the data set have: training
 images for distances, precision and recall, and test images for the others.
 *Seconds*: of training, by the clock, whatever else ran.
 *1,000 in*: seconds of the core to make 1,000 samples, tracing included.
+"""
+FORMER = "a former game of ours"
+OF_FORMER = f"""\
+Rows of *{FORMER}* are of a game that this version has no more: a part of its
+features was for the classes, and its decoder compared codes of an image and its
+regeneration. They stay until *{plan.OURS}* is run.
 """
 FIGURES = (
     ("Fréchet", "{frechet_distance:.3f}"),
@@ -224,22 +231,19 @@ def page(rows):
     Args:
         rows: list of the rows of the table, which has sections together.
     """
-    parts = [
-        INTRODUCTION.format(
-            density=contenders.DENSITY_IMAGES,
-            components=contenders.COMPONENTS,
-            diffusion=diffusion.DDIM_STEPS,
-        )
-    ]
+    introduction = INTRODUCTION.format(
+        density=contenders.DENSITY_IMAGES,
+        components=contenders.COMPONENTS,
+        diffusion=diffusion.DDIM_STEPS,
+    )
+    former = any(row["name"].startswith(FORMER) for row in rows)
+    parts = [introduction, *[OF_FORMER] * former]
     for _, group in itertools.groupby(rows, _section):
         own = list(group)
+        names = {row["name"] for row in own}
+        titles = [each.title for each in CONTENDERS.values()]
+        missing = [title for title in titles if title not in names]
         parts.append(section(own))
-        found = {row["name"] for row in own}
-        missing = [
-            contender.title
-            for contender in CONTENDERS.values()
-            if contender.title not in found
-        ]
         if missing:
             parts.append(f"Not run here: {'; '.join(missing)}.\n")
     parts.append(
@@ -314,7 +318,7 @@ def check(values):
     Raises:
         UsageError: for one that is missing or out of range.
     """
-    for flag, known in (("sets", plan.SETS), ("contenders", CONTENDERS)):
+    for flag, known in (("sets", SETS), ("contenders", CONTENDERS)):
         plan.check_some(flag, values[flag].value, known)
     cores = len(os.sched_getaffinity(0))
     if cores > 1:
@@ -338,7 +342,7 @@ if __name__ == "__main__":
     flags.DEFINE_float(
         "minutes", 30, "Of training, of every contender.", lower_bound=0.01
     )
-    flags.DEFINE_list("sets", list(plan.SETS), "Data sets.")
+    flags.DEFINE_list("sets", list(SETS), "Data sets.")
     flags.DEFINE_list("contenders", list(CONTENDERS), "Who trains.")
     flags.DEFINE_integer(
         "images", measure.LIMIT, "Samples and test images.", lower_bound=10

@@ -14,16 +14,25 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_csc.losses import Loop
+from keras_csc.losses import TranscriptionGame
+from keras_csc.models import EncoderOutput
 from studies import baselines
+from studies import games
+from studies import judging
 from studies import measure
 from studies import page
 from studies import plan
+from studies import published
 from studies import regenerations
 from studies import run as running
+from studies import run_tables
+from studies import runs
 from studies import tables
 from studies import verdicts
-from studies.run import TABLE
 from studies.run import collect
+from studies.runs import SETS
+from studies.runs import TABLE
 from studies.tables import rows_of as stored_rows
 
 FLAGS = [
@@ -40,9 +49,13 @@ IMAGES = IMAGES.astype("float32")
 FEATURES = np.eye(6, dtype="float32")
 
 
+def features_alone(features):
+    return EncoderOutput(features, [], [])
+
+
 def make(kind, *flags):
-    options = train_options.parse([*FLAGS, "--game=dictionary=0", *flags])
-    return building.model(options, 10, baselines.MAKERS[kind])
+    given = train_options.parse([*FLAGS, "--game=residual=0", *flags])
+    return building.model(given, 10, baselines.MAKERS[kind])
 
 
 # === Baselines ===
@@ -81,9 +94,8 @@ def test_own_dictionaries_begin_as_the_encoders(tight):
     np.testing.assert_allclose(own.decode(FEATURES), before, atol=1e-6)
 
 
-@pytest.mark.parametrize("kind", ["pixel", "vae"])
-def test_loss_falls_in_training(kind):
-    model = make(kind)
+def test_loss_falls_in_training():
+    model = make("vae")
     losses = []
     for _ in range(5):
         model.loss_metric.reset_state()
@@ -114,25 +126,91 @@ def test_parameter_is_chosen_on_validation_images():
 
 
 def test_every_run_has_its_own_key_and_flags_that_train_py_knows(tmp_path):
-    runs = plan.runs()
-    assert len({run.key for run in runs}) == len(runs) > 50
-    for run in runs:
-        options = measure.options_of(run, tmp_path / "run", "DATA")
-        assert options.seed == run.seed
-        assert options.workdir == str(tmp_path / "run")
+    planned = plan.runs()
+    assert len({run.key for run in planned}) == len(planned) > 300
+    for run in planned:
+        found = measure.options_of(run, tmp_path / "run", "DATA")
+        assert found.seed == run.seed
+        assert found.workdir == str(tmp_path / "run")
         assert len(run.key) < 200 and "/" not in run.key
-        building.check(options)
+        building.check(found)
+        building.game(found.game, 10, found.game_class)
 
 
-def test_contenders_have_the_same_time():
-    rates = plan.rates_found()
-    for data in plan.SETS:
-        for name in plan.CONTENDERS:
-            options = measure.options_of(plan.contender(name, data), "x", "y")
-            images = options.steps * options.batch_size
-            own = plan.OURS if name == plan.UNLABELLED else name
-            rate = rates[f"{own} on {data}"]["images_per_second"]
-            assert images / rate == pytest.approx(60 * plan.MINUTES, rel=0.02)
+def test_contenders_have_the_same_time(tmp_path, monkeypatch):
+    """Which rates of their own, measured once, tell."""
+    monkeypatch.setattr(runs, "RATES_FILE", tmp_path / "rates.json")
+    planned = [run for run in plan.runs() if run.minutes]
+    with pytest.raises(UsageError, match="has no rate"):
+        runs.timed(planned[0])
+    short = plan.rate_runs(planned)
+    rates = {key: 100.0 + number for number, key in enumerate(short)}
+    write_json(
+        tmp_path / "rates.json",
+        {key: {"images_per_second": rate} for key, rate in rates.items()},
+    )
+    assert 10 < len(short) < len(planned)
+    for run in planned:
+        found = measure.options_of(runs.timed(run), "x", "y")
+        rate = rates[runs.rate_run(run).key]
+        seconds = found.steps * found.batch_size / rate
+        assert seconds == pytest.approx(60 * run.minutes, rel=0.02)
+
+
+def test_other_seeds_play_at_the_best_rate_of_the_first(tmp_path, monkeypatch):
+    monkeypatch.setattr(runs, "TABLE", tmp_path / "results.json")
+
+    def rates(seed):
+        return [
+            run.name
+            for run in plan.players()
+            if (run.data, run.seed) == ("digits", seed)
+        ]
+
+    firsts = [run for run in plan.players() if run.data == "digits"]
+    assert len(firsts) == 6 and not rates(1)
+    figures = [0.5, 0.9, None, 0.6, 0.5, 0.4]
+    write_json(
+        runs.TABLE,
+        [
+            {"key": run.key, "same_class": value}
+            for run, value in zip(firsts, figures)
+        ],
+    )
+    best = plan.at_rate(plan.OURS, 0.01), plan.SMALL_CONV
+    assert rates(1) == rates(2) == list(best)
+
+
+def test_equal_runs_are_one_which_has_all_that_is_measured():
+    of_front = {run.key: run for run in plan.runs(["front"])}
+    of_options = {run.key: run for run in plan.runs(["game"], seeds=[0])}
+    both = of_front.keys() & of_options.keys()
+    assert len(both) == len(SETS)
+    assert all(of_options[key].more == ("samples",) for key in both)
+    assert {run.seed for run in of_options.values()} == {0}
+
+
+def test_parts_of_multi_are_those_of_the_game():
+    """`ΔR(Z|y)`, `ΔR(Ẑ|y)` and the distances, alone and together."""
+    random = np.random.default_rng(0)
+    z, z_hat = random.normal(size=(2, 40, 6)).astype("float32")
+    labels = np.arange(40) % 4
+    loop = Loop(*map(features_alone, (z, z_hat)), labels=labels)
+    given = {"num_classes": 4}
+
+    def value(game):
+        return float(game.terms()[0].measure(loop)[0])
+
+    alone = [
+        value(games.PartsOfMulti(parts=part, **given)) for part in games.PARTS
+    ]
+    whole = TranscriptionGame("multi", **given).terms()[0].measure(loop)
+    np.testing.assert_allclose(alone, np.array(whole[-3:]), rtol=1e-5)
+    everything = value(games.PartsOfMulti(**given))
+    assert everything == pytest.approx(float(whole[0]), rel=1e-5)
+    assert value(games.PartsOfMulti(parts="", **given)) == 0
+    with pytest.raises(ValueError, match="`parts` some of real"):
+        games.PartsOfMulti(parts="none", **given)
 
 
 # === A run, measured ===
@@ -141,9 +219,10 @@ def test_contenders_have_the_same_time():
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory):
     """A run, the folder of all runs, and its row."""
-    flags = (*FLAGS, "--game=class_features=4", "--steps=2")
-    run = plan.Run("tiny", "digits", "closed_loop", flags, more=("noise",))
-    runs = tmp_path_factory.mktemp("runs")
+    game = "--game_class=studies.games:PartsOfMulti", "--game=parts=real"
+    flags, more = (*FLAGS, *game, "--steps=2"), ("noise", "samples")
+    run = runs.Run("tiny", "digits", "closed_loop", flags, more=more)
+    folder = tmp_path_factory.mktemp("runs")
     patched = pytest.MonkeyPatch()
     patched.setattr("keras_csc_cli.results.STEPS", 2)
     patched.setattr(measure, "LIMIT", 60)
@@ -152,7 +231,7 @@ def measured(tmp_path_factory):
     # Tracing takes longer than two steps.
     tf.config.run_functions_eagerly(True)
     try:
-        return run, runs, measure.measure(run, runs / run.key, None)
+        return run, folder, measure.measure(run, folder / run.key, None)
     finally:
         tf.config.run_functions_eagerly(False)
         patched.undo()
@@ -164,8 +243,8 @@ def row(measured):
 
 
 def test_picture_has_a_row_of_images_and_a_row_a_run(measured):
-    run, runs, _ = measured
-    picture = regenerations.draw([run], runs)
+    run, folder, _ = measured
+    picture = regenerations.draw([run], folder)
     height, width, _ = picture.shape
     # Of 16×16 pixels, twice as large; ten classes.
     assert 2 * 32 < height < 3 * 32 and 10 * 32 < width < 20 * 32
@@ -174,8 +253,8 @@ def test_picture_has_a_row_of_images_and_a_row_a_run(measured):
 
 
 def test_row_holds_what_the_page_shows(row):
-    for path, _ in page.FIGURES.values():
-        assert verdicts.look_up(row, path) is not None, path
+    for path, _ in run_tables.FIGURES.values():
+        assert judging.look_up(row, path) is not None, path
     assert row["steps"] == 2
     gained = row["noise"]["0.1"]["chosen sparsity"]
     assert gained["parameter"] in (0.0, 0.4)
@@ -215,7 +294,7 @@ def test_rows_take_the_place_of_the_same_ones(tmp_path):
 
 def rows_of(figures):
     """Rows of runs: `{(data, name): [dict of figures, one for each seed]}`."""
-    return verdicts.Table(
+    return judging.Table(
         [
             {"data": data, "name": name, "failed": None, **each}
             for (data, name), seeds in figures.items()
@@ -228,44 +307,53 @@ def claim(text):
     return next(each for each in verdicts.CLAIMS if text in each.text)
 
 
-def quality(name, values, accuracy):
-    part = {"centered_knn_accuracy": accuracy}
-    seeds = [{"psnr": value, "class_part": part} for value in values]
-    return {(data, name): seeds for data in plan.SETS}
-
-
 @pytest.mark.parametrize(
     "ours, verdict",
     [
-        ((25.0, 25.2, 25.1), verdicts.SHOWN),
-        ((23.0, 27.0, 25.0), verdicts.NOT_SHOWN),  # the seeds differ by more
+        ((0.50, 0.52, 0.51), judging.SHOWN),
+        ((0.40, 0.62, 0.51), judging.NOT_SHOWN),  # the seeds differ by more
+        ((0.50,), judging.MISSING),
     ],
 )
-def test_better_means_by_two_standard_errors(ours, verdict):
-    convolutions = quality(plan.CONV, (24.1, 24.2, 24.3), 0.5)
-    table = rows_of({**quality(plan.OURS, ours, 0.6), **convolutions})
-    found = verdicts.verdict(claim("convolutions as wide as"), table)
+def test_better_means_by_two_standard_errors_at_the_best_rates(ours, verdict):
+    first, *others = plan.LEARNING_RATES
+
+    def seeds(name, rate, *values):
+        found = [{"same_class": v, "failed": v is None} for v in values]
+        return {("cifar10", plan.at_rate(name, rate)): found}
+
+    table = rows_of(
+        {
+            **seeds(plan.OURS, first, 0.1),
+            **seeds(plan.OURS, others[0], *ours),
+            **seeds(plan.OURS, others[1], None),
+            **seeds(plan.SMALL_CONV, first, 0.45, 0.46, 0.44),
+            **seeds(plan.SMALL_CONV, others[0], 0.1),
+            **seeds(plan.SMALL_CONV, others[1], 0.2),
+        }
+    )
+    found = judging.verdict(claim("CIFAR-10 as images of their class"), table)
     assert found[0] == verdict
 
 
 @pytest.mark.parametrize(
     "same, nearest, verdict",
     [
-        (0.78, 0.82, verdicts.SHOWN),
-        (0.77, 0.9, verdicts.NOT_SHOWN),
-        (0.9, 0.81, verdicts.NOT_SHOWN),
+        (0.78, 0.82, judging.SHOWN),
+        (0.77, 0.9, judging.NOT_SHOWN),
+        (0.9, 0.81, judging.NOT_SHOWN),
     ],
 )
 def test_published_game_is_judged_by_both_figures(same, nearest, verdict):
-    name = plan.AS_IN_THE_FILE
+    name = published.AS_IN_THE_FILE
     row = {"same_class": same, verdicts.NEAREST: nearest}
     table = rows_of({("fashion_mnist", name): [row]})
-    assert verdicts.verdict(claim("clothes"), table)[0] == verdict
-    assert verdicts.verdict(claim("digits"), table)[0] == verdicts.MISSING
+    assert judging.verdict(claim("clothes"), table)[0] == verdict
+    assert judging.verdict(claim("digits"), table)[0] == judging.MISSING
 
 
 @pytest.mark.parametrize(
-    "gain, verdict", [(0.3, verdicts.SHOWN), (0.1, verdicts.NOT_SHOWN)]
+    "gain, verdict", [(0.3, judging.SHOWN), (0.1, judging.NOT_SHOWN)]
 )
 def test_other_sets_are_judged_by_the_first_seed(gain, verdict):
     """The only one that was asked for them."""
@@ -277,20 +365,20 @@ def test_other_sets_are_judged_by_the_first_seed(gain, verdict):
     table = rows_of(
         {
             (data, name): seeds(psnr)
-            for data in plan.SETS
+            for data in SETS
             for name, psnr in figures.items()
         }
     )
-    assert verdicts.verdict(claim("other sets"), table)[0] == verdict
+    assert judging.verdict(claim("other sets"), table)[0] == verdict
 
 
 def test_claims_of_runs_that_are_missing_are_not_judged():
     for each in verdicts.CLAIMS:
-        assert verdicts.verdict(each, rows_of({}))[0] == verdicts.MISSING
+        assert judging.verdict(each, rows_of({}))[0] == judging.MISSING
 
 
 def test_page_is_that_of_its_rows():
-    text = page.page(verdicts.Table(stored_rows(TABLE)))
+    text = page.page(judging.Table(stored_rows(TABLE)))
     lines = [line for line in text.splitlines() if line.startswith("|")]
     written = page.PAGE.read_text().splitlines()
     assert lines == [line for line in written if line.startswith("|")]
@@ -298,33 +386,31 @@ def test_page_is_that_of_its_rows():
 
 
 @pytest.mark.parametrize(
-    ("changed", "same", "name"),
+    ("changed", "same"),
     [
-        ("--optimizer=adam", False, plan.OURS),
-        ("--steps=7", True, plan.OURS),  # which the run overrules
-        ("--game=memory=0.5", True, plan.OURS),  # and which the set's file
-        # An argument of a part that there is not.
-        ("--game=class_epsilon=9", True, plan.UNLABELLED),
+        ("--optimizer=adam", False),
+        ("--steps=7", True),  # which the run's minutes overrule
+        ("--game=objective=binary", True),  # and which the set's file
     ],
 )
 def test_a_run_of_another_flag_file_is_another_run(
-    tmp_path, monkeypatch, changed, same, name
+    tmp_path, monkeypatch, changed, same
 ):
-    key = plan.contender(name, "cifar10").key
+    key = plan.contender(plan.OURS, "cifar10").key
     flag_files = shutil.copytree(command_line.FLAG_FILES, tmp_path / "flags")
-    with open(flag_files / "recipe.flags", "a") as file:
+    with open(flag_files / "shared.flags", "a") as file:
         file.write(f"{changed}\n")
     monkeypatch.setattr(command_line, "FLAG_FILES", flag_files)
-    after = plan.contender(name, "cifar10").key
+    after = plan.contender(plan.OURS, "cifar10").key
     assert (after == key) == same
 
 
 def test_former_rows_stay_and_are_marked(tmp_path, row):
     """But not beside rows of today of the same run, with which means are."""
-    runs = plan.study("published").runs
-    of_digits = "digits", plan.AS_IN_THE_FILE
-    first, second, _ = (r for r in runs if (r.data, r.name) == of_digits)
-    other = next(run for run in runs if run.name == "clipped")
+    planned = plan.study("published").runs
+    of_digits = "digits", published.AS_IN_THE_FILE
+    first, second, _ = (r for r in planned if (r.data, r.name) == of_digits)
+    other = next(run for run in planned if run.name == "clipped")
     own = {**row, "data": first.data}
     table = tmp_path / "results.json"
     write_json(
@@ -342,6 +428,6 @@ def test_former_rows_stay_and_are_marked(tmp_path, row):
     kept = read_json(table, list)
     assert [each["name"] for each in kept] == [second.name, other.name]
     assert [each["key"] for each in kept] == [second.key, "before"]
-    text = page.page(verdicts.Table(kept))
+    text = page.page(judging.Table(kept))
     assert rf"| {other.name}\* |" in text
     assert "1 of the 2 rows, those with an asterisk" in text

@@ -1,0 +1,157 @@
+"""What a run of the studies is: flags of `training/train.py`, and how long.
+
+Every run starts from a flag file that ships. A run takes a fixed number of
+steps, or some minutes of one core. The steps of minutes are counted by the rate
+of the run's network and game, which `run.py` measures once, into `rates.json`.
+"""
+
+import hashlib
+import json
+import pathlib
+import typing
+
+from keras_csc_cli import command_line
+from keras_csc_cli import train_options
+from keras_csc_cli.checked_flags import words_of
+
+from keras_csc.models.presets import PRESETS
+from studies.tables import rows_of
+
+HERE = pathlib.Path(__file__).parent
+TABLE = HERE / "results.json"
+RATES_FILE = HERE / "rates.json"
+RATE_STEPS = 30
+LONGEST_KEY = 180
+SETS = ("fashion_mnist", "cifar10")
+SEEDS = (0, 1, 2)
+# Flags that are given several times, for some arguments each.
+ADDING = ("--architecture", "--game")
+
+
+class Run(typing.NamedTuple):
+    """A training run and its evaluation.
+
+    Args:
+        name: what it is called in tables.
+        data: name of the data set, and of the flag file.
+        kind: key of `baselines.MAKERS`.
+        flags: tuple of flags of `training/train.py`.
+        seed: int.
+        more: tuple of what is measured besides: `"unseen"`, `"noise"`,
+            `"samples"`.
+        minutes: of one core, in place of the steps of the flags.
+    """
+
+    name: str
+    data: str
+    kind: str
+    flags: tuple
+    seed: int = 0
+    more: tuple = ()
+    minutes: float | None = None
+
+    @property
+    def key(self):
+        """What tells the run from others, for the name of its folder.
+
+        A run of a flag file that says something else is another run.
+        """
+        file, *changes = self.flags
+        file = file.removeprefix("--flagfile=").removesuffix(".flags")
+        if self.minutes:
+            changes.append(f"--minutes={self.minutes:g}")
+        text = f"{file}-{self.kind}{''.join(changes)}--seed={self.seed}"
+        name = "".join(c if c.isalnum() or c in "=.,-_" else "_" for c in text)
+        digest = hashlib.sha256("\n".join([name, *settings(self)]).encode())
+        return f"{name[:LONGEST_KEY]}-{digest.hexdigest()[:8]}"
+
+
+def settings(run):
+    """The flags of a run and of its flag files, as far as they have an effect.
+
+    Among them is the architecture of the preset. Flags that are overruled have
+    no effect. Nor have a flag file's steps where the run has minutes.
+    """
+    single, arguments = {}, {name: {} for name in ADDING}
+    for flag in command_line.resolve_flag_files(run.flags):
+        name, _, value = flag.partition("=")
+        if name in ADDING:
+            arguments[name].update(words_of(value))
+        else:
+            single[name] = flag
+    if run.minutes:
+        del single["--steps"]
+    preset = single["--preset"].partition("=")[2]
+    for name, value in PRESETS.get(preset, {}).items():
+        value = value if isinstance(value, tuple) else (value,)
+        arguments["--architecture"].setdefault(name, list(map(str, value)))
+    joined = [
+        f"{flag}={name}={','.join(value)}"
+        for flag, values in arguments.items()
+        for name, value in sorted(values.items())
+    ]
+    return joined + [single[name] for name in sorted(single)]
+
+
+def flag_file(name):
+    return f"--flagfile={name}.flags"
+
+
+# === Equal time ===
+
+
+def rates_known():
+    """Rows by the key of a `rate_run`; empty before any is measured."""
+    return json.loads(RATES_FILE.read_text()) if RATES_FILE.exists() else {}
+
+
+def rate_run(run):
+    """The short run that tells how fast a run of some minutes trains.
+
+    Its learning rate makes no difference.
+    """
+    flags = [f for f in run.flags if not f.startswith("--learning_rate=")]
+    flags.append(f"--steps={RATE_STEPS}")
+    return Run(run.name, run.data, run.kind, tuple(flags))
+
+
+def timed(run):
+    """A run with as many steps as its minutes hold.
+
+    Raises:
+        UsageError: before its rate is measured.
+    """
+    if run.minutes is None:
+        return run
+    key = rate_run(run).key
+    if key not in rates_known():
+        raise command_line.UsageError(
+            f"studies/rates.json has no rate {key}. Start studies/run.py, "
+            "which measures it first."
+        )
+    batch = train_options.parse(list(run.flags)).batch_size
+    count = steps_in(
+        run.minutes, rates_known()[key]["images_per_second"], batch
+    )
+    return run._replace(flags=(*run.flags, f"--steps={count}"), minutes=None)
+
+
+def steps_in(minutes, images_per_second, batch):
+    """Steps of so many minutes, at least one."""
+    return max(1, round(60 * minutes * images_per_second / batch))
+
+
+def best_of_first_seed(runs):
+    """What has the highest same class with the first seed.
+
+    Args:
+        runs: dict of runs of the first seed, by what is chosen.
+
+    Returns:
+        List of one key of the dict; empty before all the runs have rows.
+    """
+    rows = {row["key"]: row for row in rows_of(TABLE)}
+    results = {name: rows.get(run.key) for name, run in runs.items()}
+    if None in results.values():
+        return []
+    return [max(results, key=lambda name: results[name].get("same_class") or 0)]
