@@ -153,15 +153,11 @@ def about(rows):
 
 def precision(rows):
     """A sentence on rows that were not computed as the flag files say."""
-    single = [
-        row for row in rows if row["flags"][-1:] == ["--dtype_policy=float32"]
-    ]
-    if not single:
-        return ""
-    others = sum(row["data"] != "digits" for row in single)
+    single = sum("--dtype_policy=float32" in row["flags"] for row in rows)
     return (
-        f" Rows of digits are in float32, and so are {others} others. The rest "
-        "is in bfloat16."
+        f" {single} of the rows are in float32, and the rest in bfloat16."
+        if single
+        else ""
     )
 
 

@@ -164,7 +164,7 @@ def main():
         for run in missing(plan.runs(values.studies, seeds), folder)
         if run.key not in tried
     ]:
-        print(f"{len(left)} runs to go: {left[0].key}", flush=True)
+        print(f"{len(left)} to go: {left[0].key}", flush=True)
         measure_rates(left, folder / "rates", values.data_dir, *policy)
         work(left[0], folder, values.data_dir, *policy)
         tried.add(left[0].key)
