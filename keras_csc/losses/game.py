@@ -24,8 +24,6 @@ class Loop:
             returns the moments of more batches; see `MomentMemory`.
         residuals: function that returns a list of `E_l`, what every stage's
             codes leave of its input; see `Encoder.residuals`.
-        views: function that returns the features `(n, d)` of a random view of
-            every image; see `models.views`.
     """
 
     def __init__(
@@ -35,15 +33,13 @@ class Loop:
         labels=None,
         remember=None,
         residuals=None,
-        views=None,
     ):
         self.real = real
         self.regenerated = regenerated
         self._labels = labels
         self._remember = remember
         self.residuals = residuals
-        self._views = views
-        self._of_views = self._weight = None
+        self._weight = None
 
     @property
     def z(self):
@@ -71,13 +67,6 @@ class Loop:
             return self._labels
         places = ops.shape(self.z)[0] // ops.shape(self._labels)[0]
         return ops.repeat(self._labels, places)
-
-    @property
-    def views(self):
-        """Features `(n, d)` of a random view of every image."""
-        if self._of_views is None:
-            self._of_views = self._views()
-        return self._of_views
 
     def sums(self, moments):
         """Moments of the global batch; with a memory, of more batches.

@@ -2,17 +2,15 @@ import functools
 import random
 
 import keras
-import tensorflow as tf
 from keras import ops
 
 from keras_csc.losses import Game
-from keras_csc.losses import Loop
 from keras_csc.losses import MomentMemory
 from keras_csc.losses import TranscriptionGame
 from keras_csc.losses.game import finite_loss
 from keras_csc.models import inputs
+from keras_csc.models import steps
 from keras_csc.models import training_data
-from keras_csc.models.views import random_views
 from keras_csc.ops.tensorflow import fusion
 from keras_csc.ops.tensors import at_least_float32_of
 from keras_csc.optimizers import DictionaryMuon
@@ -221,105 +219,29 @@ class ClosedLoopTraining:
     @fusion()
     def train_step(self, data):
         images, labels = training_data.batch(data, self.encoder.accepted_shape)
+        given = self, images, labels
         if self.decoder_optimizer is None:
-            for_encoder, for_decoder, terms = self._play(images, labels)
-            self._step([*for_encoder, *for_decoder])
+            gradients, terms = steps.one_pass(*given)
+            self._move(gradients)
         else:
             if self.game.inner_step:
-                self._step(self._play_alone(images, labels))
-            self._step(self._play(images, labels, decoder=False)[0])
-            _, for_decoder, terms = self._play(images, labels, encoder=False)
-            self._step(for_decoder, -1)
+                self._move(steps.inner_step(*given))
+            self._move(steps.encoder_step(*given))
+            gradients, terms = steps.decoder_step(*given)
+            self._move(gradients, -1)
         for metric in self.train_metrics:
             metric.update_state(terms[metric.name])
         logs = {m.name: m.result() for m in self.train_metrics}
         return {**logs, "loss": finite_loss(terms)}
 
-    def _step(self, gradients, number=0):
-        """Takes a step of one of the `optimizers`."""
+    def _move(self, gradients, number=0):
+        """One of the `optimizers` takes a step."""
         optimizer = self.optimizers[number]
         variables = self.moved_variables[number]
         optimizer.apply(gradients, variables)
         if not variables:  # all frozen, which Keras does not count
             optimizer.variables[0].assign_add(1)
         self.encoder.update_operator_norms()
-
-    def _play_alone(self, images, labels):
-        """The encoder's gradients of an inner step."""
-        variables = self.encoder.trainable_variables
-        with tf.GradientTape() as tape:
-            real = self.encoder.run_stages(images, training=True)
-            loss = self.game.inner_loss(Loop(real, labels=labels))
-        return _gradients(tape, loss, variables)
-
-    def _play(self, images, labels, encoder=True, decoder=True):
-        """One pass through the loop, for one player or both.
-
-        Returns:
-            `(encoder_gradients, decoder_gradients, terms)`: this replica's
-            part of the gradients of what each player descends, `None` for a
-            player that does not move, and the scalars of the game.
-
-        Features enter the decoder and the game as constants, and regenerated
-        images enter the encoder as constants. So a player's gradient leaves the
-        other player out, and flows back through no more than it needs: sums
-        over replicas would keep TensorFlow from pruning the rest.
-        """
-        game, variables = self.game, self.encoder.trainable_variables
-        with tf.GradientTape(persistent=True) as tape:
-            real = self.encoder.run_stages(images, training=True)
-            moments = real.moments if game.shared_statistics else None
-            features = tf.stop_gradient(real.features)
-            tape.watch(features)
-            regenerated = self._decode(
-                features, True, like=images, moments=real.moments
-            )
-            seen = tf.stop_gradient(regenerated)
-            tape.watch(seen)
-            again = self.encoder.run_stages(seen, True, moments)
-
-            def views():
-                own = random_views(images, self._iterations, self.seed)
-                return self.encoder.run_stages(own, True, moments).features
-
-            remember = None
-            if self.memory:
-                remember = functools.partial(self.memory, training=decoder)
-            loop = Loop(
-                real._replace(features=features),
-                again,
-                labels,
-                remember,
-                lambda: self.encoder.residuals(real),
-                views,
-            )
-            encoder_loss, decoder_loss, terms = game.losses(loop)
-        if decoder:  # the last pass of a step
-            self.encoder.update_statistics(real)
-        if encoder:
-            *measuring, at_features = _gradients(
-                tape, encoder_loss, [*variables, features]
-            )
-        if decoder:
-            atoms = self.decoder.shared_atoms
-            (at_images,) = _gradients(tape, decoder_loss, [seen])
-            for_decoder, of_atoms, through_decoder = tape.gradient(
-                regenerated,
-                (self.decoder.trainable_variables, atoms, features),
-                at_images,
-            )
-        if not encoder:
-            return None, [*for_decoder, *of_atoms], terms
-        if decoder:
-            at_features += through_decoder
-            drawing = dict(zip(map(id, atoms), of_atoms))
-            measuring = [
-                gradient + drawing.get(id(variable), 0.0)
-                for variable, gradient in zip(variables, measuring)
-            ]
-        encoding = tape.gradient(real.features, variables, at_features)
-        for_encoder = [a + b for a, b in zip(measuring, encoding)]
-        return for_encoder, for_decoder if decoder else None, terms
 
     def test_step(self, data):
         images, _ = training_data.batch(data, self.encoder.accepted_shape)
@@ -339,11 +261,3 @@ class ClosedLoopTraining:
 
     def compile_from_config(self, config):
         self.compile(**keras.saving.deserialize_keras_object(config))
-
-
-def _gradients(tape, loss, sources):
-    """Gradients of a loss, a list; 0 where it does not depend on a source."""
-    return [
-        tf.zeros_like(source) if gradient is None else gradient
-        for source, gradient in zip(sources, tape.gradient(loss, sources))
-    ]
