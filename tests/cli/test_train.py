@@ -34,7 +34,7 @@ TINY = [
     "--save_every=2",
     "--schedule=cosine",
     "--game=multistage=20",
-    "--game=class_features=4,memory=0.5",
+    "--game=objective=multi,memory=0.5",
 ]
 options = functools.partial(runs.options, TINY)
 
@@ -341,7 +341,7 @@ def test_several_devices_start_from_the_patches_of_one(
 
 
 def test_mirrored_training_is_that_of_one_device(tmp_path, unfinished):
-    small = ["--architecture=network=conv", "--game=multistage=0,dictionary=0"]
+    small = ["--architecture=network=conv", "--game=multistage=0,residual=0"]
     for name in ("none", "mirrored"):
         flags = [*small, "--steps=2", f"--strategy={name}"]
         train.train(options(tmp_path / name, *flags))

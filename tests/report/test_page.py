@@ -31,7 +31,7 @@ LOG = [
     for step in range(10, 60, 10)
 ]
 CARD = {
-    "recipe": {"game": {"class_features": 2}, "steps": 50},
+    "recipe": {"game": {"objective": "multi"}, "steps": 50},
     "training": {"sessions": [{"command": "train <b>"}]},
     "evaluation": {
         "psnr": 12.25,
