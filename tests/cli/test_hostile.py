@@ -156,7 +156,7 @@ CASES = [
     (f"{TRAIN} --architecture=iterations={10**9}", NO, "iterations", nothing),
     (f"{TRAIN} --game=memory=2", NO, "memory", nothing),
     (f"{TRAIN} --game_class=mine:Mine --game=wait=1",
-     NO, "wait", lambda: write("mine.py", OWN_GAME)),
+     NO, "takes no arguments", lambda: write("mine.py", OWN_GAME)),
     (f"{TRAIN} --dataset=../../x", NO, "data ?set", nothing),
     (f"{TRAIN} --preset=notes.txt", NO, "notes", nothing),
     ("train.py --flagfile=/dev/zero --workdir=run", NO, "zero", nothing),

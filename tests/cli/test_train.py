@@ -250,7 +250,7 @@ def test_last_checkpoint_is_evaluated_on_images_of_other_classes(
         (["--architecture=network=conv"], "without sparse codes"),
         (["--zeros=.9", "--preset=csc_ctrl_digits"], "--zeros is for sparse"),
         (["--zeros=.9", "--architecture=network=conv"], "--zeros is for spa"),
-        (["--game=inner_step=true"], "--game: .*inner_step"),
+        (["--game=epsilon=-1"], "--game: .*epsilon"),
         (["--metrics=samples", "--preset=photographs"], "has features=map"),
     ],
 )

@@ -84,6 +84,7 @@ def test_crops_are_interpolated(monkeypatch, height, width, compiled):
     assert len(np.unique(places[0])) > height
 
 
+@keras.saving.register_keras_serializable()
 class ViewGame(Game):
     """The encoder makes the features of an image and its view alike."""
 
