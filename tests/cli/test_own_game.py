@@ -129,18 +129,7 @@ def test_the_command_trains_it(tmp_path, rates):
     assert "objective" not in log
 
 
-@pytest.mark.parametrize(
-    "given, message",
-    [
-        ("wieght=0.5", "'wieght'"),
-        ("weight=0.5,residual=3", None),
-    ],
-)
-def test_the_command_names_arguments_that_it_lacks(given, message):
-    flags = ["--preset=digits", GAME_CLASS, f"--game={given}"]
-    options = train_options.parse(flags)
-    if message is None:
-        assert building.game(options.game, 10, options.game_class).weight == 0.5
-        return
-    with pytest.raises(UsageError, match=f"--game: .*{message}"):
+def test_the_command_names_an_argument_that_it_lacks():
+    options = train_options.parse([GAME_CLASS, "--game=wieght=0.5"])
+    with pytest.raises(UsageError, match="^--game: .*'wieght'"):
         building.game(options.game, 10, options.game_class)

@@ -147,7 +147,7 @@ def test_images_say_what_they_are(page):
 
 def test_figures_are_those_of_the_card(page):
     values = [each[2] for each in page.all("dd", "value")]
-    assert values == ["12.2 dB", "50%, 75%", "50.0%"]
+    assert values == ["12.2 dB", "50%, 75%", "25.0%", "50.0%"]
     assert "20.0 dB" in page.section("model")
     assert "error" in page.section("drawn")
 
