@@ -134,10 +134,16 @@ def model(options, num_classes, make=ClosedLoopAutoencoder.from_preset):
 
 
 def game(given, num_classes, own=None):
-    """The game of `--game`, a dict of its arguments, or of `--game_class`."""
+    """The game of `--game`, a dict of its arguments, or of `--game_class`.
+
+    What only our game has, as our flag files give it, is left out of another.
+    """
     kind = _imported(own) if own else TranscriptionGame
-    if "num_classes" in inspect.signature(kind).parameters:
-        given = {"num_classes": num_classes, **given}
+    taken, ours = (
+        inspect.signature(each).parameters for each in (kind, TranscriptionGame)
+    )
+    given = {"num_classes": num_classes, **given}
+    given = {n: v for n, v in given.items() if n in taken or n not in ours}
     try:
         return kind(**given)
     except (TypeError, ValueError) as error:

@@ -75,7 +75,9 @@ ARCHITECTURE = {
     ),
     **arguments_of("models/decoder.py", "Decoder", ("encoder",)),
 }
-GAME = arguments_of("losses/transcription.py", "TranscriptionGame")
+GAME = arguments_of(
+    "losses/transcription.py", "TranscriptionGame", ("num_classes",)
+)
 
 
 def check_extra(name, what):
@@ -215,7 +217,8 @@ Game:
     game: What encoder and decoder play for, as objective=multi,memory=0.98.
         Given again, it adds to what was given before.
     game_class: A game of your own, as module:Class: the module is found from
-        the current folder. --game then has arguments of that class.
+        the current folder. --game then has arguments of that class; those that
+        only our game has are left out.
 Optimisation:
     batch_size: Images in a step, which holds all their codes in memory.
     optimizer: adam; or muon: orthogonal steps of the dictionaries, and Adam at

@@ -36,12 +36,12 @@ import tensorflow as tf
 from benchmarks import measuring
 from keras_csc.callbacks import TrainingCheckpoint
 from keras_csc.export import export_saved_model
-from keras_csc.losses import TranscriptionGame
 from tests.helpers import parity
 from tests.helpers.exporting import tiny_model
 from tests.helpers.reference_loop import ReferenceLoop
 from tests.helpers.reference_loop import all_weights
 from tests.helpers.reference_loop import gradients_of
+from tests.helpers.reference_loop import plain_game
 from tests.helpers.reference_loop import relative_difference
 from tests.helpers.reference_loop import small_autoencoder
 from tests.helpers.reference_loop import small_batch
@@ -111,8 +111,8 @@ def gradients(dtype):
     with tf.device(CPU):
         exact = small_autoencoder(dtype="float64")
         exact.set_weights(model.get_weights())
-        expected = gradients_of(exact, TranscriptionGame(), images)
-    found = gradients_of(model, TranscriptionGame(), images)
+        expected = gradients_of(exact, plain_game(), images)
+    found = gradients_of(model, plain_game(), images)
     found, expected = (
         np.concatenate([np.ravel(part) for part in chain(*each)])
         for each in (found, expected)
@@ -248,10 +248,10 @@ def checked(check, devices, tolerance, deviation):
     }
 
 
-def step_of(recipe, strategy, dtype, batch):
+def step_of(flag_file, strategy, dtype, batch):
     """A function that takes a training step."""
     options = train_options.parse(
-        [f"--flagfile={recipe}", f"--dtype_policy={dtype}"]
+        [f"--flagfile={flag_file}", f"--dtype_policy={dtype}"]
     )
     with strategy.scope():
         model = building.model(options, num_classes=10)
@@ -276,7 +276,7 @@ def step_of(recipe, strategy, dtype, batch):
     return run
 
 
-def speeds(recipe, strategies, dtypes, batch, repetitions):
+def speeds(flag_file, strategies, dtypes, batch, repetitions):
     """Rows of images a second, beside those of one CPU in float32."""
     cases = [(CPU, tf.distribute.OneDeviceStrategy(CPU), "float32", 3)]
     for devices, strategy in strategies.items():
@@ -284,7 +284,7 @@ def speeds(recipe, strategies, dtypes, batch, repetitions):
     rows = []
     for devices, strategy, dtype, times in cases:
         images = batch * strategy.num_replicas_in_sync
-        step = step_of(recipe, strategy, dtype, images)
+        step = step_of(flag_file, strategy, dtype, images)
         seconds = measuring.seconds({"": step}, times, warmups=1)[""]
         rows.append(
             {
@@ -309,12 +309,12 @@ def main():
     measuring.print_table(rows, list(rows[0]))
     tf.config.experimental.enable_tensor_float_32_execution(True)
     # Logical CPUs share their cores: only one is measured, and a small model.
-    recipe, measured, batch = "digits_published.flags", {}, 64
+    flag_file, measured, batch = "digits_published.flags", {}, 64
     if names[0] != CPU:
-        recipe, measured, batch = "cifar10.flags", used, 256
-    print(f"\nA training step of {recipe}:")
+        flag_file, measured, batch = "cifar10.flags", used, 256
+    print(f"\nA training step of {flag_file}:")
     dtypes = "float32", "mixed_bfloat16"
-    rates = speeds(recipe, measured, dtypes, batch, repetitions=10)
+    rates = speeds(flag_file, measured, dtypes, batch, repetitions=10)
     measuring.print_table(rates, list(rates[0]))
     wrong = sum(row["verdict"] != "right" for row in rows)
     if wrong:

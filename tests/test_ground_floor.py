@@ -22,7 +22,7 @@ from keras_csc.evaluation import passes
 from keras_csc.files import new_folder
 from keras_csc.files import replacing
 from keras_csc.layers import ConvSparseCoding2D
-from keras_csc.losses import RecipeGame
+from keras_csc.losses import TranscriptionGame
 from keras_csc.pixels import from_pixels
 from keras_csc.pixels import to_pixels
 from keras_csc.terminal import LiveLine
@@ -101,7 +101,7 @@ def test_long_values_are_cut():
     "maker, needed",
     [
         (ConvSparseCoding2D, {"filters": 4, "kernel_size": 4, "strides": 2}),
-        (RecipeGame, {}),
+        (TranscriptionGame, {}),
     ],
 )
 def test_no_argument_is_nan_or_infinite(maker, needed):

@@ -101,7 +101,6 @@ TAGS = {
         "residual": "E, mean square of what codes leave of a stage's input",
         "learning_rate": "Rate of the optimizer, or the encoder's",
         "decoder_learning_rate": "Rate of the decoder's optimizer",
-        "view_distance": "D, mean square distance of that part of views",
     },
     "rates": {
         "features_rate": "R(Z), coding rate of the features, in nats",
@@ -109,7 +108,6 @@ TAGS = {
         "rate_reduction": "ΔR(Z|y), of features over classes, in nats",
         "reconstructed_rate_reduction": "ΔR(Ẑ|y), regenerated, in nats",
         "class_distance": "Σ_j ΔR(Z_j, Ẑ_j), class by class, in nats",
-        "view_coding_rate": "R(Q), of the part that is alike for views",
     },
     "codes": {
         "zero_fraction": "Share of zeros of images that are not trained on",

@@ -109,7 +109,10 @@ class TranscriptionGame(Game):
         if objective == "multi":
             check_integer(1, num_classes=num_classes)
         elif inner_step:
-            raise ValueError("`inner_step` needs objective='multi'.")
+            raise ValueError(
+                "`inner_step` must be False for objective='binary'. "
+                f"Received: {inner_step}"
+            )
         self.objective = objective
         self.num_classes = num_classes
         self.epsilon = epsilon

@@ -15,7 +15,6 @@ from tensorboard.backend.event_processing import event_multiplexer
 
 from keras_csc import callbacks
 from keras_csc.callbacks import logs
-from keras_csc.losses import RecipeGame
 from keras_csc.losses import TranscriptionGame
 from keras_csc.models import ClosedLoopAutoencoder
 from keras_csc.terminal import LiveLine
@@ -55,7 +54,7 @@ def watched(tmp_path_factory):
     model = ClosedLoopAutoencoder.from_preset(
         "digits", load_weights=False, filters=(4,), feature_dim=8, iterations=2
     )
-    model.compile()
+    model.compile(game=TranscriptionGame(multistage=100.0))
     images = np.random.default_rng(0).uniform(-1, 1, (8, 16, 16, 1))
     images = images.astype("float32")
     log = callbacks.RunLog(folder, images, 4, draw_every=1)
@@ -137,10 +136,10 @@ def test_log_has_the_plain_names(watched):
 
 
 def test_terms_of_a_game_have_a_description():
-    ours = RecipeGame(2, class_features=1, view_features=1).term_names
-    published = TranscriptionGame("multi", 2).term_names
-    for name in (*ours, *published):
-        assert name not in logs.tag(name)[1]
+    game = TranscriptionGame("multi", 2, multistage=1.0)
+    described = {*logs.TAGS["game"], *logs.TAGS["rates"]}
+    others = {"loss", "learning_rate", "decoder_learning_rate"}
+    assert described - others == set(game.term_names)
     name, description = logs.tag("surprise")
     assert name == "game/surprise" and "surprise" in description
 

@@ -154,18 +154,19 @@ def test_auto_is_bfloat16_where_gpus_or_else_the_processor_have_it(
 def test_a_game_of_ones_own(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "own_games.py").write_text(
-        "from keras_csc.losses import RecipeGame\n"
-        "class Mine(RecipeGame):\n"
+        "from keras_csc.losses import TranscriptionGame\n"
+        "class Mine(TranscriptionGame):\n"
         "    pass\n"
         "number = 3\n"
     )
     given = options("--game=memory=0.5", "--game_class=own_games:Mine")
     found = building.game(given.game, 10, given.game_class)
-    assert type(found).__name__ == "Mine" and found.memory == 0.5
+    assert type(found).__name__ == "Mine"
+    assert (found.memory, found.num_classes) == (0.5, 10)
     for name, message in (
         ("missing:Mine", "No module named 'missing'"),
         ("own_games:Other", "no attribute 'Other'"),
-        ("own_games:number", "must be a class of RecipeGame"),
+        ("own_games:number", "must be a subclass of keras_csc.losses.Game"),
     ):
         with pytest.raises(UsageError, match=message):
             building.game({}, 10, name)

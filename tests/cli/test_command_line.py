@@ -17,7 +17,6 @@ import tensorflow as tf
 from absl import flags
 
 from keras_csc.export.runtimes import PACKAGES
-from keras_csc.losses import RecipeGame
 from keras_csc.losses import TranscriptionGame
 from keras_csc.models import presets
 from keras_csc.validation import AdvisedError
@@ -102,6 +101,8 @@ MISSING = {
     "report --preset=a --workdir=b": "there are two models",
     "evaluate --workdir=a --metrics=dinov2": "pip install '.[dinov2]'",
     "evaluate": "--workdir is missing",
+    "train --flagfile=digits.flags --game=memry=0": "Did you mean memory?",
+    "train --flagfile=digits.flags --game=num_classes=3": "no 'num_classes'",
     "train --flagfile=digits.flags --logical_devices=2": "--strategy=mirrored",
     "restore --task=enlarge --image=no --output=o": "--image=no does not exist",
     "paint": "there is no command 'paint'",
@@ -275,7 +276,7 @@ def test_help_lists_every_flag_once_in_groups(name):
         places = [text.index(f"\n{title}:\n") for title in command.sections]
         assert places == sorted(places)
         assert "    (adam|muon[:X,X], as adam:0,0.9)\n" in text
-        assert "    class_epsilon=0.5  float, distortion of" in text
+        assert "    epsilon=0.5  float, distortion of" in text
         assert "    filters=64,128,256  ints, the number of atoms" in text
 
 
@@ -295,13 +296,10 @@ def test_choices_are_those_of_the_package():
     assert {*more, *architecture} == set(presets.DEFAULTS)
     for name, (default, text) in architecture.items():
         assert default == presets.DEFAULTS[name] and text
-    defaults = TranscriptionGame().get_config() | RecipeGame().get_config()
-    defaults["objective"] = "recipe"
-    assert {name: each[0] for name, each in train_options.GAME.items()} == {
-        name: defaults[name]
-        for name in defaults
-        if name not in ("num_classes", "epsilon")
-    }
+    game = {name: each[0] for name, each in train_options.GAME.items()}
+    # The data set has their number.
+    assert game | {"num_classes": None} == TranscriptionGame().get_config()
+    assert "num_classes" not in game
     assert all(text for _, text in train_options.GAME.values())
     assert set(train_options.METRICS) < set(others.METRICS)
     assert set(others.FOLDERS) == {"saved_model", "preset", *PACKAGES}
@@ -310,13 +308,13 @@ def test_choices_are_those_of_the_package():
 def test_arguments_are_added_to_those_before():
     options = train_options.parse(
         [
-            "--game=memory=0.9,rate=1",
+            "--game=memory=0.9,residual=1",
             "--architecture=filters=4,8,tight_frame=true",
             "--game=memory=0.5,objective=multi",
             "--architecture=sparsity=0.1,0.2,tight_frame=false,network=conv",
         ]
     )
-    assert options.game == {"memory": 0.5, "rate": 1, "objective": "multi"}
+    assert options.game == {"memory": 0.5, "residual": 1, "objective": "multi"}
     expected = {"filters": [4, 8], "tight_frame": False, "network": "conv"}
     assert options.architecture == {**expected, "sparsity": [0.1, 0.2]}
 

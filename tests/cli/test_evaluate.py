@@ -15,7 +15,6 @@ from keras_csc_cli.building import Splits
 import numpy as np
 import pytest
 import tensorflow as tf
-from sklearn.preprocessing import normalize
 
 from keras_csc import data
 from keras_csc import evaluation
@@ -86,10 +85,9 @@ def measured(run, tmp_path_factory):
     # Traced: of many operations, for many samples.
     tf.config.run_functions_eagerly(False)
     names = ["codes", "classes", "classifier", "samples", "dinov2"]
-    part = {"game": {"class_features": 6}}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(evaluation, "dinov2_extractor", network_of_pixels)
-        figures = evaluate.evaluate(folder, part, metrics=names, dinov2="some")
+        figures = evaluate.evaluate(folder, {}, metrics=names, dinov2="some")
     tf.config.run_functions_eagerly(True)
     return folder, figures
 
@@ -148,33 +146,28 @@ def test_ms_ssim_of_images_with_room_for_scales():
 
 
 def test_classifiers_of_features_are_given_both_splits(measured, model):
-    """Whole features, those for the classes, and of regenerated images."""
+    """And features of regenerated images."""
     folder, figures = measured
     (train, train_labels), (images, labels) = map(arrays, ("train", "test"))
     again = model.predict(images, verbose=0)
-    whole = [np.asarray(model.encode(x)) for x in (train, images, again)]
-    parts = [normalize(each[:, :6]) for each in whole]
-    found = figures["class_part"]
-    assert found["features"] == 6 and found["nearest_subspace_components"] == 5
+    first, second, made = (
+        np.asarray(model.encode(x)) for x in (train, images, again)
+    )
+    subspace, seen = metrics.nearest_subspace_accuracy, (first, train_labels)
     assert figures["nearest_subspace_components"] == 10
-    for of, (first, second, made) in ((figures, whole), (found, parts)):
-        seen, count = (first, train_labels), of["nearest_subspace_components"]
-        subspace = metrics.nearest_subspace_accuracy
-        expected = {
-            "centered_knn": metrics.knn_accuracy(
-                *seen, second, labels, centered=True
-            ),
-            "nearest_subspace": subspace(*seen, second, labels, count),
-            "reconstructed_nearest_subspace": subspace(
-                *seen, made, labels, count
-            ),
-        }
-        for name, value in expected.items():
-            close = pytest.approx(value, abs=2.1 / IMAGES)
-            assert of[f"{name}_accuracy"] == close, name
+    for name, value in (
+        ("nearest_subspace", subspace(*seen, second, labels, 10)),
+        ("reconstructed_nearest_subspace", subspace(*seen, made, labels, 10)),
+        (
+            "centered_knn",
+            metrics.knn_accuracy(*seen, second, labels, centered=True),
+        ),
+    ):
+        close = pytest.approx(value, abs=2.1 / IMAGES)
+        assert figures[f"{name}_accuracy"] == close, name
     assert figures["psnr_of"]["pca_components"] == 16
     assert figures["psnr_of"]["training_images"] == IMAGES
-    assert (folder / "pictures" / "class_part_similarity.png").exists()
+    assert (folder / "pictures" / "feature_similarity.png").exists()
 
 
 def test_samples_are_of_a_density_that_is_fitted_now(measured, model):

@@ -49,6 +49,7 @@ TO = f"{TINY} --metrics= --workdir"
 EXPORT = "export.py --workdir=run"
 LAST = "run/checkpoints/step-00000004"
 MODEL = "run/model/model.weights.h5"
+OWN_GAME = "from keras_csc import losses\nclass Mine(losses.Game): pass"
 DEEP = "[" * 100_000
 PHOTOS = (
     "train.py --dataset=image_folder --preset=photographs --batch_size=8 "
@@ -153,6 +154,9 @@ CASES = [
     # Flags and flag files.
     (f"{TRAIN} --architecture=filters={10**9}", NO, "filters", nothing),
     (f"{TRAIN} --architecture=iterations={10**9}", NO, "iterations", nothing),
+    (f"{TRAIN} --game=memory=2", NO, "memory", nothing),
+    (f"{TRAIN} --game_class=mine:Mine --game=wait=1",
+     NO, "takes no arguments", lambda: write("mine.py", OWN_GAME)),
     (f"{TRAIN} --dataset=../../x", NO, "data ?set", nothing),
     (f"{TRAIN} --preset=notes.txt", NO, "notes", nothing),
     ("train.py --flagfile=/dev/zero --workdir=run", NO, "zero", nothing),
@@ -223,7 +227,11 @@ def shell(command, folder=None):
     return subprocess.run(
         ["bash", "-c", re.sub(r"(\w+\.py) ", rf"{scripts}\1 ", command)],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "PYTHONDONTWRITEBYTECODE": "1",
+        },
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

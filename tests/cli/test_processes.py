@@ -78,7 +78,7 @@ FLAGS = [
     "--batch_size=32",
     "--steps=6",
     "--save_every=3",
-    "--game=class_features=3,memory=0.75,multistage=0,dictionary=0",
+    "--game=objective=multi,memory=0.75,residual=0",
     # In float32 a code that appears by rounding takes two runs apart.
     "--dtype_policy=float64",
     "--metrics=",

@@ -34,7 +34,7 @@ TINY = [
     "--save_every=2",
     "--schedule=cosine",
     "--game=multistage=20",
-    "--game=class_features=4,memory=0.5",
+    "--game=objective=multi,memory=0.5",
 ]
 options = functools.partial(runs.options, TINY)
 
@@ -250,7 +250,7 @@ def test_last_checkpoint_is_evaluated_on_images_of_other_classes(
         (["--architecture=network=conv"], "without sparse codes"),
         (["--zeros=.9", "--preset=csc_ctrl_digits"], "--zeros is for sparse"),
         (["--zeros=.9", "--architecture=network=conv"], "--zeros is for spa"),
-        (["--game=inner_step=true"], "--game: .*inner_step"),
+        (["--game=epsilon=-1"], "--game: .*epsilon"),
         (["--metrics=samples", "--preset=photographs"], "has features=map"),
     ],
 )
@@ -341,7 +341,7 @@ def test_several_devices_start_from_the_patches_of_one(
 
 
 def test_mirrored_training_is_that_of_one_device(tmp_path, unfinished):
-    small = ["--architecture=network=conv", "--game=multistage=0,dictionary=0"]
+    small = ["--architecture=network=conv", "--game=multistage=0,residual=0"]
     for name in ("none", "mirrored"):
         flags = [*small, "--steps=2", f"--strategy={name}"]
         train.train(options(tmp_path / name, *flags))

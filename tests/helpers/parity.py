@@ -4,10 +4,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_csc.losses import TranscriptionGame
 from keras_csc.optimizers import DictionaryMuon
 from tests.helpers.reference_loop import all_weights
-from tests.helpers.reference_loop import recipe
+from tests.helpers.reference_loop import plain_game
 from tests.helpers.reference_loop import small_autoencoder
 from tests.helpers.reference_loop import spread_weights
 
@@ -15,26 +14,24 @@ STEPS = 12
 BATCH = 6
 CLASSES = 3
 GAMES = {
-    "binary": recipe(memory=0.75),
-    "multi": TranscriptionGame(
-        "multi", CLASSES, consistency=0.5, inner_step=True
+    "binary": plain_game(memory=0.75),
+    "published": plain_game(
+        objective="multi",
+        consistency=0.5,
+        inner_step=True,
+        shared_statistics=False,
     ),
-    "recipe": recipe(
-        num_classes=CLASSES,
-        class_features=2,
-        view_features=2,
-        memory=0.75,
-        multistage=2.0,
-        dictionary=2.0,
+    "ours": plain_game(
+        objective="multi", memory=0.75, multistage=2.0, residual=2.0
     ),
 }
 # One game is of features that keep their place, in alternating steps.
 NETWORKS = {
     "binary": {"image_shape": (4, 4, 1)},
-    "multi": {"image_shape": (8, 8, 1), "features": "map"},
-    "recipe": {"image_shape": (4, 4, 1)},
+    "published": {"image_shape": (8, 8, 1), "features": "map"},
+    "ours": {"image_shape": (4, 4, 1)},
 }
-DTYPES = {"binary": "float64", "multi": "float64", "recipe": "float32"}
+DTYPES = {"binary": "float64", "published": "float64", "ours": "float32"}
 
 
 def make(game, dtype):
@@ -43,9 +40,9 @@ def make(game, dtype):
     model = small_autoencoder(dtype=dtype, filters=(3,), **NETWORKS[game])
     spread_weights(model)
     optimizer, other = keras.optimizers.SGD(0.05, momentum=0.5), None
-    if game == "recipe":
+    if game == "ours":
         optimizer = DictionaryMuon(0.02)
-    if game == "multi":
+    if game == "published":
         other = keras.optimizers.Adam(0.01, epsilon=1e-3)
     model.compile(optimizer, other, GAMES[game])
     return model

@@ -2,23 +2,20 @@
 
 import keras
 import numpy as np
-import tensorflow as tf
 
-from keras_csc.losses import RecipeGame
 from keras_csc.losses import TranscriptionGame
 from keras_csc.models import ClosedLoopAutoencoder
 from keras_csc.models import presets
 from keras_csc.models.conv_networks import Unnormalized
-from keras_csc.models.views import random_views
 from tests.helpers import references
 
 CLASSES = 3
 
 
-def recipe(**terms):
-    """The game `T` of the recipe, and no other term than these."""
-    plain = {"multistage": 0.0, "dictionary": 0.0}
-    return RecipeGame(**{**plain, "memory": 0.0, "rate": 1.0, **terms})
+def plain_game(**terms):
+    """The game of `T` of one batch, and no other term than these."""
+    plain = {"num_classes": CLASSES, "residual": 0.0, "memory": 0.0}
+    return TranscriptionGame(**{**plain, **terms})
 
 
 def small_autoencoder(**overrides):
@@ -35,6 +32,7 @@ def small_autoencoder(**overrides):
             "sparsity": 0.05,
             "iterations": 2,
             "lapped": False,
+            "rectified": False,
             **overrides,
         },
     )
@@ -47,7 +45,11 @@ def small_batch(seed=0, n=8, dtype="float32"):
 
 
 def spread_weights(model):
-    """Draws weights that make every term and gradient of order one."""
+    """Draws weights that make every term and gradient of order one.
+
+    A mirror is calibrated: what it draws would have no codes otherwise, and
+    none of its gains a gradient.
+    """
     rng = np.random.default_rng(0)
     for network in (model.encoder, model.decoder):
         for variable in network.trainable_variables:
@@ -60,6 +62,9 @@ def spread_weights(model):
                 value /= np.sqrt(np.sum(value**2, axis=(0, 1, 2)))
             variable.assign(value)
     model.encoder.update_operator_norms()
+    if model.encoder.sparse:
+        images = rng.uniform(-1, 1, (8, *model.encoder.image_shape))
+        model.decoder.calibrate(images.astype("float32"))
 
 
 def weights_of(network):
@@ -217,13 +222,10 @@ class ReferenceLoop:
         features = self.encode(images, weights)[0]
         shared = moments if game.shared_statistics else None
         again = self.encode(seen, weights, shared)[0]
-        value = objective(features, again, labels, game)
-        if isinstance(game, TranscriptionGame):
-            apart = consistency(features, again)
-            loss = game.consistency * apart - value
-        else:
-            loss = self._encoder_terms(weights, images, labels, game)
-            loss -= game.rate / 10 * value
+        loss = game.consistency * consistency(features, again)
+        loss -= objective(features, again, labels, game)
+        if game.residual:
+            loss += game.residual * self._residual(weights, inputs, codes)
         if one_pass:
             regenerated = self.decode(features, atoms=weights, moments=moments)
             loss += self._decoder_loss(
@@ -231,35 +233,20 @@ class ReferenceLoop:
             )
         return loss
 
-    def _encoder_terms(self, weights, images, labels, game):
-        """What only the encoder of a `RecipeGame` descends."""
-        _, codes, moments, inputs = self.encode(images)
-        features = self.encode(images, weights)[0]
-        loss = 0.0
-        if game.class_features:
-            rows, row_labels = of_places(features, labels)
-            part = rows[:, : game.class_features]
-            part = part / np.linalg.norm(part, axis=1, keepdims=True)
-            part = np.concatenate([part, np.ones((len(part), 1))], axis=1)
-            loss -= game.class_rate * references.rate_reduction(
-                part, row_labels, game.class_epsilon
-            )
-        if game.view_features:
-            views = random_views(tf.constant(images), 0).numpy()
-            of_views = self.encode(views, weights, moments)[0]
-            parts = [view_part(z, game) for z in (features, of_views)]
-            rate = references.coding_rate(np.concatenate(parts), game.epsilon)
-            loss += 2.5 * (15 * consistency(*parts) - rate)
-        layers = self.model.encoder.coding_layers
-        for number, layer in enumerate(layers if game.dictionary else ()):
-            weight = game.dictionary / (50 if number else 1)
-            kernel, signal = weights[layer.kernel.path], inputs[number]
-            bound = self._bound(layer, weights)
+    def _residual(self, weights, inputs, codes):
+        """`E`, of inputs and codes of the stages that are constant."""
+        error, encoder = 0.0, self.model.encoder
+        for number, layer in enumerate(encoder.coding_layers):
             made = references.synthesize(
-                codes[number] / bound, kernel, signal.shape[1:3], 2, "same"
+                codes[number] / self._bound(layer, weights),
+                weights[layer.kernel.path],
+                inputs[number].shape[1:3],
+                encoder.stage_strides[number],
+                "same",
             )
-            loss += weight * np.mean((signal - made) ** 2)
-        return loss
+            square = np.mean((inputs[number] - made) ** 2)
+            error += square / (50 if number else 1)
+        return error
 
     def decoder_loss(self, weights, images, labels, game):
         """What the decoder descends, with `z` and the encoder constant.
@@ -281,11 +268,11 @@ class ReferenceLoop:
         features, codes, moments = real
         shared = moments if game.shared_statistics else None
         again, codes_again, *_ = self.encode(regenerated, moments=shared)
-        value = objective(features, again, labels, game)
-        if isinstance(game, TranscriptionGame):
-            return value + game.consistency * consistency(features, again)
-        multistage = references.multistage(codes, codes_again)
-        return game.rate * value + game.multistage * multistage
+        loss = objective(features, again, labels, game)
+        loss += game.consistency * consistency(features, again)
+        return loss + game.multistage * references.multistage(
+            codes, codes_again
+        )
 
 
 def normalize(signal, layer, weights, mean, variance):
@@ -302,7 +289,7 @@ def normalize(signal, layer, weights, mean, variance):
 def objective(features, again, labels, game):
     features, again = (z.reshape(-1, z.shape[-1]) for z in (features, again))
     used = None
-    if getattr(game, "objective", "binary") == "multi":
+    if game.objective == "multi":
         used = np.repeat(labels, len(features) // len(labels))
     return references.transcription_objective(
         features, again, used, game.epsilon
@@ -313,12 +300,6 @@ def of_places(features, labels):
     """All places as rows, and of each the label of its image."""
     rows = features.reshape(-1, features.shape[-1])
     return rows, np.repeat(labels, len(rows) // len(labels))
-
-
-def view_part(features, game):
-    """The part of the features that is for views, of norm 1."""
-    part = features[:, game.class_features :][:, : game.view_features]
-    return part / np.linalg.norm(part, axis=1, keepdims=True)
 
 
 def consistency(features, again):
@@ -356,7 +337,7 @@ def gradients_of(model, game, images, labels=None, alternating=False):
             moves shared atoms then.
     """
     recorders = Recorder(), Recorder() if alternating else None
-    model.compile(*recorders, game, seed=0)  # as `ReferenceLoop` draws views
+    model.compile(*recorders, game)
     model.train_step((images,) if labels is None else (images, labels))
     if alternating:
         return [recorder.given[-1] for recorder in recorders]

@@ -21,7 +21,7 @@ TINY = [
     "--batch_size=16",
 ]
 # A network that takes little time, where it does not matter.
-CONV = ["--architecture=network=conv", "--game=objective=binary"]
+CONV = ["--architecture=network=conv", "--game=residual=0"]
 SMALL = [*TINY, *CONV]
 
 

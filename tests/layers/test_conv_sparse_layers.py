@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from keras import ops
+from sklearn.datasets import load_digits
 
 import keras_csc
 from keras_csc.layers import ConvSparseCoding2D
@@ -420,6 +421,32 @@ def test_layer_is_the_synthesis(strides, padding):
         references.synthesize(z, kernel, size, strides, padding),
         atol=1e-12,
     )
+
+
+def test_a_network_of_them_learns_as_transposed_convolutions_do():
+    """From 64 principal components at one place to digits of 8×8 pixels."""
+    pixels = load_digits().images[:512, ..., None] / 16
+    pixels -= pixels.mean(0)
+    _, _, components = np.linalg.svd(pixels.reshape(512, 64))
+    features = (pixels.reshape(512, 64) @ components.T)[:, None, None]
+    errors, first = [], None
+    for layer, arguments in (
+        (ConvSparseDecoding2D, {}),
+        (keras.layers.Conv2DTranspose, {"padding": "same", "use_bias": False}),
+    ):
+        keras.utils.set_random_seed(0)
+        network = keras.Sequential([keras.Input((1, 1, 64))])
+        for size in ((32, 2), (16, 4), (1, 4)):
+            network.add(layer(*size, strides=2, **arguments))
+        network.compile(keras.optimizers.Adam(0.003), "mse")
+        first = first or network.get_weights()
+        network.set_weights(first)
+        history = network.fit(
+            features, pixels, batch_size=64, epochs=5, verbose=0
+        ).history
+        errors.append(history["loss"])
+    np.testing.assert_allclose(*errors, rtol=1e-5)
+    assert errors[0][-1] < 0.5 * errors[0][0]
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_csc.losses import Game
 from keras_csc.losses import Term
 from keras_csc.losses import TranscriptionGame
 from tests.helpers import references
@@ -15,44 +16,38 @@ from tests.helpers.reference_loop import ReferenceLoop
 from tests.helpers.reference_loop import all_weights
 from tests.helpers.reference_loop import clone
 from tests.helpers.reference_loop import gradients_of
-from tests.helpers.reference_loop import recipe
+from tests.helpers.reference_loop import plain_game
 from tests.helpers.reference_loop import relative_difference
 from tests.helpers.reference_loop import small_autoencoder
 from tests.helpers.reference_loop import small_batch
 from tests.helpers.reference_loop import spread_weights
 
-VIEWS = {"view_features": 3}
-CLASS_PART = {"num_classes": CLASSES, "class_features": 2, "class_rate": 0.75}
+TERMS = {"residual": 2.0, "multistage": 2.0, "consistency": 0.5}
 GAMES = {
-    "binary": TranscriptionGame(),
-    "multi": TranscriptionGame(
-        "multi", CLASSES + 1, consistency=0.5, shared_statistics=True
-    ),
-    "views": recipe(**CLASS_PART, **VIEWS, dictionary=2.0),
-    "all": recipe(
-        rate=0.25,
-        epsilon=0.2,
-        multistage=2.0,
-        class_epsilon=4.0,
-        **CLASS_PART,
-    ),
-}
-PARENTS = {
-    "nonnegative": True,
-    "tight_frame": False,
-    "sparsity": 0.1,
+    "published": plain_game(shared_statistics=False),
+    "binary": plain_game(epsilon=0.2, **TERMS),
+    "multi": plain_game(objective="multi", num_classes=CLASSES + 1, **TERMS),
+    # For networks without sparse codes.
+    "no residual": plain_game(**{**TERMS, "residual": 0.0}),
 }
 NETWORKS = {
     "csc": {},
     "nonnegative": {"nonnegative": True, "iterations": 4},
-    "published": PARENTS,
-    "rectified": {"rectified": True, **PARENTS},
+    "rectified": {"rectified": True},
+    "published": {
+        "nonnegative": True,
+        "rectified": True,
+        "output": "tanh",
+        "tight_frame": False,
+        "sparsity": 0.1,
+    },
     "conv": {"network": "conv"},
     "map": {"features": "map", "kernel_size": [5, 2], "strides": [4, 1]},
 }
 CASES = [
     *((game, "csc") for game in GAMES),
-    *(("all", network) for network in NETWORKS if network != "csc"),
+    *(("binary", n) for n in NETWORKS if n not in ("csc", "conv")),
+    ("no residual", "conv"),
     ("multi", "map"),
 ]
 
@@ -88,7 +83,7 @@ def make(
 
 @pytest.mark.parametrize("network", NETWORKS)
 def test_the_networks_are_those_of_the_reference(network):
-    model = make("all", network, model_of=built)
+    model = built(network, "float64")
     reference = ReferenceLoop(model)
     images, _ = small_batch(dtype="float64")
     features, codes, moments, _ = reference.encode(images)
@@ -146,9 +141,11 @@ def test_gradients_of_one_pass_are_those_of_finite_differences(game, network):
     check_gradients(model, "float32", 1e-4)
 
 
-@pytest.mark.parametrize("network", ["csc", "conv"])
-def test_each_players_gradients_are_those_of_its_own_loss(network):
-    model = make("all", network, dtype="float32", model_of=built)
+@pytest.mark.parametrize(
+    "game, network", [("multi", "csc"), ("no residual", "conv")]
+)
+def test_each_players_gradients_are_those_of_its_own_loss(game, network):
+    model = make(game, network, dtype="float32", model_of=built)
     check_gradients(model, "float32", 1e-4, alternating=True)
 
 
@@ -157,7 +154,7 @@ def test_an_inner_step_ascends_the_rate_reduction_of_real_features(network):
     model = built(network, "float64")
     images, labels = small_batch(dtype="float64")
     optimizers = Recorder(), Recorder()
-    game = TranscriptionGame("multi", CLASSES, inner_step=True)
+    game = plain_game(objective="multi", inner_step=True)
     model.compile(*optimizers, game)
     reference = ReferenceLoop(model)
     model.train_step((images, labels))
@@ -186,12 +183,12 @@ def test_what_moves_with_the_images_moves_once_a_step(inner_step):
 
 
 def test_gradients_keep_the_precision_of_a_float64_model():
-    check_gradients(make("all", model_of=built), "float64", 1e-7)
+    check_gradients(make("multi", model_of=built), "float64", 1e-7)
 
 
 @pytest.mark.parametrize("network", ["csc", "conv"])
 def test_a_step_of_one_pass_moves_all_weights_at_once(network):
-    model = make("binary", network)
+    model = make("no residual", network)
     images, _ = small_batch(dtype="float64")
     given = gradients_of(clone(model), model.game, images)
     by_hand = clone(model)
@@ -209,53 +206,65 @@ def test_a_step_of_one_pass_moves_all_weights_at_once(network):
     assert relative_difference(all_weights(model), all_weights(by_hand)) < 1e-5
 
 
-class SpreadGame(TranscriptionGame):
-    """A game with a term of its own, as docs/how_to.md adds one."""
+class Without(Game):
+    """A game without one of its terms."""
+
+    shared_statistics = True
+
+    def __init__(self, game, term):
+        self.game, self.term = game, term
 
     def terms(self):
-        own = Term(("spread",), spread, encoder=2.0, decoder=3.0)
-        return [*super().terms(), own]
+        return [t for t in self.game.terms() if t.names[0] != self.term]
 
 
-def spread(loop):
-    return (loop.mean(spread_of(loop.z)),)
-
-
-def spread_of(features):
-    return tf.reduce_mean(tf.square(tf.reduce_mean(features, 0)))
-
-
-def test_each_player_descends_its_loss_of_a_game_of_ones_own():
-    """The decoder has no part in a term of the features of the images."""
+@functools.cache
+def gradients_of_player(objective, term):
+    """Arrays of the encoder by path and of the decoder, in turns."""
     model = built("csc", "float64")
-    images, _ = small_batch(dtype="float64")
-    with tf.GradientTape() as tape:
-        spread = spread_of(model.encoder.activations(images, True).features)
-    own = tape.gradient(spread, model.encoder.trainable_variables)
-    for_encoder, for_decoder = plays(model, SpreadGame())
-    plain, decoder_plain = plays(model, TranscriptionGame())
-    expected = [a + 2.0 * b for a, b in zip(plain, own)]
-    assert relative_difference(for_encoder, expected) < 1e-6
-    assert relative_difference(for_encoder, plain) > 1e-2
-    assert relative_difference(for_decoder, decoder_plain) < 1e-6
+    images, labels = small_batch(dtype="float64")
+    game = plain_game(objective=objective, **TERMS)
+    given = gradients_of(model, Without(game, term), images, labels, True)
+    return [
+        dict(zip([v.path for v in variables], each))
+        for variables, each in zip(model.moved_variables, given)
+    ]
 
 
-def plays(model, game):
-    """Gradients of both players of a model, which stays as it is."""
-    model.compile(game=game)
-    images, _ = small_batch(dtype="float64")
-    state = model.get_weights()
-    for_encoder, for_decoder, _ = model._play(tf.constant(images), None)
-    model.set_weights(state)
-    return for_encoder, for_decoder
+@pytest.mark.parametrize("objective", ["binary", "multi"])
+@pytest.mark.parametrize(
+    "term, players",
+    [
+        ("objective", (True, True)),
+        ("residual", (True, False)),
+        ("multistage", (False, True)),
+        ("consistency", (True, True)),
+    ],
+)
+def test_every_term_moves_the_players_that_descend_it(objective, term, players):
+    """`E` moves the dictionaries alone."""
+    layers = built("csc", "float64").encoder.coding_layers
+    dictionaries = {layer.kernel.path for layer in layers}
+    pairs = (gradients_of_player(objective, each) for each in (None, term))
+    for with_it, without, descends in zip(*pairs, players):
+        for path, gradient in with_it.items():
+            moved = np.linalg.norm(gradient - without[path])
+            share = moved / np.linalg.norm(gradient)
+            if descends and (term != "residual" or path in dictionaries):
+                assert share > 1e-4, path
+            else:
+                assert share < 1e-12, path
 
 
-class StillGame(TranscriptionGame):
+class StillGame(Game):
     """The decoder descends nothing, the encoder what only its codes are in."""
 
-    def losses(self, loop):
-        _, _, terms = super().losses(loop)
-        return tf.reduce_mean(loop.real.codes[0] ** 2), tf.constant(0.0), terms
+    def terms(self):
+        return [Term(("size",), size_of_codes, encoder=1.0)]
+
+
+def size_of_codes(loop):
+    return (tf.reduce_mean(loop.real.codes[0] ** 2),)
 
 
 def test_losses_need_not_depend_on_all_that_they_are_given():
@@ -266,14 +275,14 @@ def test_losses_need_not_depend_on_all_that_they_are_given():
         size = tf.reduce_mean(codes**2)
     kernel = model.encoder.coding_layers[0].kernel
     expected = tape.gradient(size, kernel.value)
-    for_encoder, for_decoder = plays(model, StillGame())
+    for_encoder, for_decoder = gradients_of(model, StillGame(), images)
     of_kernel, *others = for_encoder
     np.testing.assert_allclose(of_kernel, expected, atol=1e-12)
     assert not any(np.any(gradient) for gradient in (*others, *for_decoder))
 
 
 def test_reported_terms_are_those_of_the_game():
-    model = make("all", dtype="float32")
+    model = make("multi", dtype="float32")
     images, labels = small_batch()
     reference = ReferenceLoop(model)
     features, codes, moments, _ = reference.encode(images.astype("float64"))
@@ -282,6 +291,9 @@ def test_reported_terms_are_those_of_the_game():
     )
     logs = model.train_step((images, labels))
     expected = {
+        "objective": references.transcription_objective(
+            features, again, labels, model.game.epsilon
+        ),
         "consistency": np.mean(np.sum((features - again) ** 2, 1)),
         "multistage": references.multistage(codes, codes_again),
     }

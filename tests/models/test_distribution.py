@@ -10,22 +10,20 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_csc.losses import RecipeGame
 from keras_csc.losses import TranscriptionGame
 from keras_csc.replicas import num_replicas
 from keras_csc.replicas import replica_sum
 from tests.helpers.parity import shards
 from tests.helpers.reference_loop import CLASSES
 from tests.helpers.reference_loop import all_weights
+from tests.helpers.reference_loop import plain_game
 from tests.helpers.reference_loop import relative_difference
 from tests.helpers.reference_loop import small_autoencoder
 from tests.helpers.reference_loop import small_batch
 from tests.helpers.reference_loop import spread_weights
 
-OURS = RecipeGame(CLASSES, dictionary=0.5, multistage=2.0, class_features=2)
-PUBLISHED = TranscriptionGame(
-    "multi", CLASSES, consistency=0.5, inner_step=True, shared_statistics=True
-)
+OURS = TranscriptionGame("multi", CLASSES, residual=0.5, multistage=2.0)
+PUBLISHED = plain_game(objective="multi", consistency=0.5, inner_step=True)
 
 
 def make(game, dtype="float32", alternating=False, **overrides):

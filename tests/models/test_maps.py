@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_csc.losses import RecipeGame
 from keras_csc.models import Tiles
 from tests.helpers.reference_loop import small_autoencoder
 from tests.helpers.reference_loop import spread_weights
@@ -98,8 +97,7 @@ def test_wrong_sizes_are_named(csc):
 
 def test_fit_and_evaluate_take_rectangles():
     model = make(filters=(3,), iterations=1)
-    game = RecipeGame()
-    model.compile(game=game, run_eagerly=True)
+    model.compile(run_eagerly=True)
     images = draw(9, 14, batch=4)
     history = model.fit(images, batch_size=2, verbose=0).history
     assert np.isfinite(history["loss"][0])

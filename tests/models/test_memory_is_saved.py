@@ -10,7 +10,7 @@ import pytest
 from keras_csc.callbacks import CheckpointError
 from keras_csc.callbacks import NonFiniteError
 from keras_csc.callbacks import TrainingCheckpoint
-from keras_csc.losses import RecipeGame
+from keras_csc.losses import TranscriptionGame
 from tests.helpers.reference_loop import CLASSES
 from tests.helpers.reference_loop import small_autoencoder
 from tests.helpers.reference_loop import small_batch
@@ -19,8 +19,8 @@ from tests.helpers.reference_loop import small_batch
 def trained(**game):
     keras.utils.set_random_seed(0)
     model = small_autoencoder()
-    game = {"num_classes": CLASSES, "class_features": 3, **game}
-    model.compile("sgd", game=RecipeGame(memory=0.75, **game))
+    game = {"objective": "multi", "num_classes": CLASSES, **game}
+    model.compile("sgd", game=TranscriptionGame(memory=0.75, **game))
     model.decoder.calibrate(small_batch()[0])
     model.train_step(small_batch())
     return model
@@ -45,7 +45,7 @@ def check_equal(found, expected):
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "float64"])
 def test_a_memory_has_no_half_precision(policy):
     model = small_autoencoder(dtype=policy)
-    model.compile(game=RecipeGame(memory=0.75))
+    model.compile(game=TranscriptionGame(memory=0.75))
     expected = "float64" if policy == "float64" else "float32"
     assert {v.dtype for v in model.memory.variables.values()} == {expected}
 
@@ -70,7 +70,7 @@ def test_a_memory_that_is_not_finite_is_neither_saved_nor_restored(tmp_path):
     model = trained()
     checkpoint = TrainingCheckpoint(tmp_path)
     checkpoint.set_model(model)
-    model.memory.variables["real"].assign(np.full((5, 5), np.nan))
+    model.memory.variables["real"].assign(np.full((CLASSES, 5, 5), np.nan))
     with pytest.raises(NonFiniteError, match="'memory_real' is not finite"):
         checkpoint.save(1)
     assert checkpoint.steps() == []
@@ -97,7 +97,7 @@ def test_presets_hold_neither_it_nor_optimizers(model, tmp_path):
 
 
 def test_a_memory_of_another_game_starts_anew(model, tmp_path):
-    other = trained(class_features=2)
+    other = trained(objective="binary")
     model.save_weights(tmp_path / "other.weights.h5")
     with pytest.warns(UserWarning, match="memory of the game starts anew"):
         other.load_weights(tmp_path / "other.weights.h5")

@@ -4,10 +4,10 @@ import keras
 import tensorflow as tf
 
 from keras_csc import ops
-from keras_csc.losses import TranscriptionGame
 from tests.helpers.reference_loop import CLASSES
 from tests.helpers.reference_loop import all_weights
 from tests.helpers.reference_loop import clone
+from tests.helpers.reference_loop import plain_game
 from tests.helpers.reference_loop import relative_difference
 from tests.helpers.reference_loop import small_autoencoder
 from tests.helpers.reference_loop import small_batch
@@ -78,7 +78,7 @@ def test_alternating_steps_are_those_of_a_plain_loop():
     model.compile(
         keras.optimizers.SGD(0.05),
         keras.optimizers.SGD(0.05),
-        TranscriptionGame("multi", CLASSES, inner_step=True),
+        plain_game(objective="multi", inner_step=True, shared_statistics=False),
     )
     by_hand = clone(model)
     for_encoder, for_decoder = (keras.optimizers.SGD(0.05) for _ in range(2))

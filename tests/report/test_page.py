@@ -31,7 +31,7 @@ LOG = [
     for step in range(10, 60, 10)
 ]
 CARD = {
-    "recipe": {"game": {"class_features": 2}, "steps": 50},
+    "recipe": {"game": {"objective": "multi"}, "steps": 50},
     "training": {"sessions": [{"command": "train <b>"}]},
     "evaluation": {
         "psnr": 12.25,
@@ -39,6 +39,7 @@ CARD = {
         "zero_fraction": [0.5, 0.75],
         "psnr_of": {"pca": 20.0},
         "linear_probe_accuracy": 0.5,
+        "nearest_subspace_accuracy": 0.25,
     },
 }
 
@@ -105,7 +106,8 @@ def test_all_parts_are_there_and_linked(page):
     )
     assert " ".join(links).startswith(f"content {expected} ")
     regions = [e[1] for e in page.all("div") if e[1].get("role") == "region"]
-    assert len({region["aria-label"] for region in regions}) == 2
+    labels = [region["aria-label"] for region in regions]
+    assert labels == ["Similarities of classes"]
     assert len(page.all("h1")) == len(page.all("main")) == 1
     assert len(page.all("h2")) == len(page.all("section"))
 
@@ -145,7 +147,7 @@ def test_images_say_what_they_are(page):
 
 def test_figures_are_those_of_the_card(page):
     values = [each[2] for each in page.all("dd", "value")]
-    assert values == ["12.2 dB", "50%, 75%", "50.0%"]
+    assert values == ["12.2 dB", "50%, 75%", "25.0%", "50.0%"]
     assert "20.0 dB" in page.section("model")
     assert "error" in page.section("drawn")
 
