@@ -128,7 +128,6 @@ def model(options, num_classes, make=ClosedLoopAutoencoder.from_preset):
         optimizer(options, rate, 1 + played.inner_step),
         optimizer(options, *decoder_rate) if decoder_rate else None,
         game=played,
-        seed=options.seed,
     )
     return autoencoder
 

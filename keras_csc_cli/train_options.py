@@ -231,7 +231,7 @@ Optimisation:
 Run, logs and checkpoints:
     workdir: Folder of this run: checkpoints, logs, pictures, the trained
         model. By default runs/NAME, NAME being that of the flag file.
-    seed: Seed of weights, data order and random views.
+    seed: Seed of weights and of the order and changes of images.
     steps: Steps of training, batches.
     strategy: Distribution: one device, all devices of this machine, or those
         of all the workers that the environment variable TF_CONFIG names.

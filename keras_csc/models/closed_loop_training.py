@@ -1,5 +1,4 @@
 import functools
-import random
 
 import keras
 from keras import ops
@@ -14,7 +13,6 @@ from keras_csc.models import training_data
 from keras_csc.ops.tensorflow import fusion
 from keras_csc.ops.tensors import at_least_float32_of
 from keras_csc.optimizers import DictionaryMuon
-from keras_csc.validation import check_integer
 from keras_csc.validation import shown
 
 # Arguments of `compile`, which files keep.
@@ -22,7 +20,6 @@ COMPILED = (
     "optimizer",
     "decoder_optimizer",
     "game",
-    "seed",
     "jit_compile",
     "run_eagerly",
     "steps_per_execution",
@@ -73,7 +70,6 @@ class ClosedLoopTraining:
         optimizer=None,
         decoder_optimizer=None,
         game=None,
-        seed=None,
         jit_compile=False,
         run_eagerly=False,
         steps_per_execution=1,
@@ -100,8 +96,6 @@ class ClosedLoopTraining:
             decoder_optimizer: another object, for alternating steps.
             game: `TranscriptionGame`, the default (with a `residual` of 0
                 without sparse codes), or another `Game`.
-            seed: int in `[0, 2³²)`, of random views; by default drawn by
-                Python's `random`, which `keras.utils.set_random_seed` seeds.
             jit_compile, run_eagerly, steps_per_execution: as in Keras. There
                 is no `loss`, and there are no `metrics`.
 
@@ -132,8 +126,6 @@ class ClosedLoopTraining:
         replicas = self.distribute_strategy.num_replicas_in_sync
         training_data.check_compiled(optimizers, replicas, others)
         self.make_weights()
-        self.seed = random.getrandbits(32) if seed is None else seed
-        check_integer(0, 2**32 - 1, seed=self.seed)
         super().compile(
             optimizers[0],
             auto_scale_loss=False,

@@ -31,9 +31,8 @@ def initialize_from(autoencoder, images, offset=2.0, seed=0):
     of a channel, relative to the deviation of all channels.
 
     The atoms of the head become a constant atom, and principal components of
-    all that is left of an image, its mean included. They are in the order of
-    rising energy. So the first features, which games use for classes and views,
-    are the features that images need least.
+    all that is left of an image, its mean included, in the order of rising
+    energy.
 
     A stage may hand on the parts `[max(z, 0), max(-z, 0)]` of its codes. Above
     it, the components `U` are of `z`, and the atoms are `[U, -U] / √2`. (With

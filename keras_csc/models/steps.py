@@ -49,7 +49,7 @@ class Pass:
                     regenerated,
                     labels,
                     memory and functools.partial(memory, training=last),
-                    functools.partial(encoder.residuals, self.real),
+                    lambda: encoder.residuals(self.real),
                 )
             )
         if last:
