@@ -56,7 +56,7 @@ PRESETS = {
         (16, 16, 1),
         (16, 64),
         feature_dim=64,
-        sparsity=(0.03, 0.1),
+        sparsity=(0.1, 0.5),
     ),
     "mnist": GREY_32,
     "fashion_mnist": GREY_32,
