@@ -131,7 +131,6 @@ def test_card(name, model):
     of_data, _, _ = said.partition(" The weights are")
     page = (ROOT / "docs" / "licences.md").read_text()
     assert of_data in " ".join(page.split())
-    page = (ROOT / "docs" / "recipe.md").read_text()
-    flag_file = name.removeprefix("csc_ctrl_")
-    (row,) = re.findall(rf"^\| `{flag_file}\.flags`.*\|$", page, re.MULTILINE)
+    page = (ROOT / "docs" / "models.md").read_text()
+    row, *_ = re.findall(rf"^\| `{name}`.*\|$", page, re.MULTILINE)
     assert f"{card(name)['evaluation']['psnr']:.1f} dB" in row
