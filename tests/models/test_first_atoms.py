@@ -127,8 +127,8 @@ def test_features_lie_around_a_centre_at_the_offset(encoder, images):
 
 def test_a_linear_network_begins_as_principal_components_of_images(images):
     """Atoms apart and `λ = 0` lose nothing but by the number of features."""
-    blocks = {"kernel_size": (4, 2), "strides": (4, 2)}
-    model = make(images, 16.0, filters=(16, 64), **blocks)
+    linear = {"kernel_size": (4, 2), "strides": (4, 2), "rectified": False}
+    model = make(images, 16.0, filters=(16, 64), **linear)
     error = np.sum((model.reconstruct(images) - images) ** 2)
     pixels = images.reshape(len(images), -1).astype("float64")
     spectrum = np.linalg.eigvalsh(np.cov(pixels.T))
