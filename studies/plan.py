@@ -194,7 +194,9 @@ QUESTIONS = {
     "published": (
         published.published,
         "The published game",
-        "Does the game bring images back as themselves, and what does it need?",
+        "Does the game bring images back as themselves, and what does it need? "
+        "In this study and in the next two the gradient took the bound `L` as "
+        "a constant; today it goes through `L`.",
     ),
     "rates": (
         published.rates,
