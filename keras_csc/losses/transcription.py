@@ -44,15 +44,15 @@ class TranscriptionGame(Game):
       frames. It keeps atoms that images are made of.
     - `S = Σ_l ρ^l mean ((h_l(x̂) - h_l(x)) / σ_l)² / Σ_l ρ^l`, `ρ = 1/4`, is
       the multi-stage closed loop: it compares the codes `h_l` of an image with
-      those of its regeneration. `σ_l` is their standard deviation in the
+      the codes of its regeneration. `σ_l` is their standard deviation in the
       batch: the root of the mean variance of their channels.
     - `C = mean_i ‖z_i - ẑ_i‖²` is the sample-wise consistency.
 
-    No image is compared with its regeneration. By default their codes are not
-    compared either.
+    No image is compared with its regeneration: their codes are, by `S`. `T`
+    alone compares the features of whole sets of images.
 
     The published game has neither `E` nor `S` nor a memory: `residual=0,
-    memory=0, shared_statistics=False`. These three are ours.
+    multistage=0, memory=0, shared_statistics=False`. These four are ours.
 
     Args:
         objective: `"binary"` or `"multi"`.
@@ -60,7 +60,8 @@ class TranscriptionGame(Game):
         epsilon: float, distortion of the coding rates.
         residual: float, weight of `E`; 0 for an encoder without sparse codes.
         multistage: float, weight of `S`. The larger it is, the nearer a
-            regeneration is to its image, and the smoother.
+            regeneration is to its image, and the smoother. 0 for the
+            distance of sets alone.
         consistency: float, weight of `C`.
         memory: float in `[0, 1)`, `m`. Rates are of the second moments
             `M ← m · M + ZᵀZ` of many batches (`MomentMemory`), so a batch may
@@ -90,7 +91,7 @@ class TranscriptionGame(Game):
         num_classes=None,
         epsilon=0.5,
         residual=1000.0,
-        multistage=0.0,
+        multistage=300.0,
         consistency=0.0,
         memory=0.95,
         inner_step=False,
