@@ -67,6 +67,12 @@ def analysis(images, kernel, strides=1, padding="same"):
         matrix = ops.reshape(kernel, (-1, kernel.shape[-1]))
         codes = ops.matmul(ops.reshape(images, (-1, matrix.shape[0])), matrix)
         return ops.reshape(codes, (-1, 1, 1, matrix.shape[1]))
+    form = on_tensorflow("analysis", _convolved)
+    return form(images, kernel, strides, padding)
+
+
+def _convolved(images, kernel, strides, padding):
+    """`analysis`, of Keras."""
     return ops.conv(
         images,
         kernel,
