@@ -160,6 +160,65 @@ def fit(images, image_size, kernel_size, strides, padding):
     return images[:, top:below, left:right]
 
 
+def normal_operator(kernel, shape, image_size, strides, padding):
+    """The function `z → AᵀA z` of codes `z` of a shape.
+
+    It is a synthesis and an analysis. Where sizes are known and it saves much,
+    it is a convolution with the products of shifted atoms, less what the atoms
+    at a border draw outside the image.
+    """
+    (batch, *size), (k, _, channels, filters) = shape[:3], kernel.shape
+    at, reach = (strides, padding), -(-k // strides) - 1
+
+    def composed(codes):
+        return analysis(synthesis(codes, kernel, image_size, *at), kernel, *at)
+
+    known = all(isinstance(n, int) for n in (batch, *size, *image_size))
+    if not known or (reach > 0 and min(size) <= 4):  # mostly borders
+        return composed
+    places, patch = math.prod(shape[:3]), k * k * channels
+    products = (2 * reach + 1) ** 2 * filters * (places + patch)
+    before = [padding_before(n, k, *at) for n in image_size]
+    after = [
+        max((m - 1) * strides + k - n - margin, 0)
+        for m, n, margin in zip(size, image_size, before)
+    ]
+    if products > 1.2 * places * patch or max(before + after) > strides:
+        return composed
+    borders = (
+        (1, 0, kernel[: before[0]]),
+        (1, size[0] - 1, kernel[k - after[0] :]),
+        (2, 0, kernel[:, : before[1]]),
+        (2, size[1] - 1, kernel[:, k - after[1] :]),
+    )
+    return _by_products(kernel, borders, reach, image_size[0], *at)
+
+
+def _by_products(kernel, borders, reach, height, *at):
+    pad = [at[0] * reach] * 2
+    atoms = ops.transpose(kernel, (3, 0, 1, 2))
+    atoms = ops.pad(atoms, [[0, 0], pad, pad, [0, 0]])
+    shifted = ops.flip(analysis(atoms, kernel, at[0], "valid"), (1, 2))
+    shifted = ops.transpose(shifted, (1, 2, 0, 3))
+
+    def by_products(codes):
+        result = analysis(codes, shifted)
+        for axis, place, atoms in borders:
+            if 0 in atoms.shape:
+                continue
+            # Rows have the corners, so that columns have none.
+            drawn, how = None, (at[0], "valid")
+            if axis == 2:
+                drawn, how = (height, atoms.shape[1]), at
+            part = synthesis(ops.take(codes, [place], axis), atoms, drawn, *how)
+            pads = [[0, 0]] * 4
+            pads[axis] = [place, codes.shape[axis] - 1 - place]
+            result = result - ops.pad(analysis(part, atoms, *how), pads)
+        return result
+
+    return by_products
+
+
 def filter_gradient(images, codes, kernel_shape, strides, padding):
     """Adjoint of `W → A(W) z` at the codes `z`, applied to images `x`.
 

@@ -52,9 +52,9 @@ def synthesis(codes, kernel, image_size, strides, padding):
     """`convolution.synthesis`, for sizes that are not known, too.
 
     It is a transposed convolution. The exception is images of few channels and
-    known size on a CPU, which are drawn by sub-pixels or overlap-add. These have
-    an `analysis` and a `filter_gradient` for gradients: TensorFlow would
-    differentiate them into transposed convolutions.
+    known size on a CPU, which are drawn by sub-pixels or overlap-add. Their
+    gradients are an `analysis` and a `filter_gradient`: TensorFlow would
+    differentiate the forms into transposed convolutions.
     """
     codes, kernel = map(tf.convert_to_tensor, (codes, kernel))
     at = strides, padding

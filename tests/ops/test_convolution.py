@@ -7,6 +7,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from keras_csc import ops
+from keras_csc.ops import convolution
 from keras_csc.ops import tensorflow
 from keras_csc.ops.convolution import filter_gradient
 from tests.helpers import references
@@ -151,6 +152,35 @@ def test_images_that_have_other_codes_are_refused(
     codes, kernel = np.zeros((1, 7, 7, 4)), np.zeros((3, 3, 2, 4))
     with pytest.raises(ValueError, match="must have the shape"):
         ops.synthesis(codes, kernel, size, strides, padding)
+
+
+@pytest.mark.parametrize(
+    "size, kernel_size, strides, padding, products",
+    [
+        ((9, 10), 3, 2, "same", True),
+        ((10, 9), 2, 2, "same", True),
+        ((9, 9), 3, 1, "same", True),
+        ((11, 14), 2, 4, "same", True),
+        ((13, 12), 2, 2, "valid", True),
+        ((12, 11), 4, 1, "same", False),  # margins above the stride
+        ((8, 8), 3, 2, "same", False),  # few codes
+    ],
+)
+def test_the_normal_operator_is_synthesis_and_analysis(
+    backend, size, kernel_size, strides, padding, products
+):
+    kernel, images = draw(0, kernel_size, size, channels=8)
+    images, at = np.tile(images, (10, 1, 1, 1)), (strides, padding)
+    codes = ops.analysis(images, kernel, *at)
+    args = kernel, codes.shape, size, *at
+    apply = convolution.normal_operator(*args)
+    assert apply.__name__ == ("by_products" if products else "composed")
+    expected = ops.synthesis(codes, kernel, size, *at)
+    expected = ops.analysis(expected, kernel, *at).numpy()
+    scale = np.max(np.abs(expected))
+    np.testing.assert_allclose(apply(codes), expected, atol=1e-13 * scale)
+    unknown = kernel, (None, *codes.shape[1:]), size, *at
+    assert convolution.normal_operator(*unknown).__name__ == "composed"
 
 
 # === Which path TensorFlow takes ===
