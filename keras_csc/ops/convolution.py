@@ -63,10 +63,16 @@ def analysis(images, kernel, strides=1, padding="same"):
     """
     check_channels(images.shape, kernel.shape)
     _check_operands(strides, images=images, kernel=kernel)
-    if _is_one_patch(images.shape[1:3], kernel.shape, padding):
-        matrix = ops.reshape(kernel, (-1, kernel.shape[-1]))
-        codes = ops.matmul(ops.reshape(images, (-1, matrix.shape[0])), matrix)
-        return ops.reshape(codes, (-1, 1, 1, matrix.shape[1]))
+    if blocks := _blocks(images.shape[1:3], kernel.shape, strides, padding):
+        matrix = ops.reshape(kernel, (-1, kernel.shape[3]))
+        height, width, k = *blocks, kernel.shape[0]
+        patches = ops.reshape(
+            images, (-1, height, k, width, k * kernel.shape[2])
+        )
+        patches = ops.transpose(patches, (0, 1, 3, 2, 4))
+        patches = ops.reshape(patches, (-1, matrix.shape[0]))
+        codes = ops.matmul(patches, matrix)
+        return ops.reshape(codes, (-1, height, width, matrix.shape[1]))
     form = on_tensorflow("analysis", _convolved)
     return form(images, kernel, strides, padding)
 
@@ -113,11 +119,13 @@ def synthesis(codes, kernel, image_size=None, strides=1, padding="same"):
         ]
     shape = (None, *image_size)
     check_code_size(codes.shape, kernel.shape, shape, strides, padding)
-    if _is_one_patch(image_size, kernel.shape, padding):
-        matrix = ops.reshape(kernel, (-1, kernel.shape[-1]))
-        codes = ops.reshape(codes, (-1, matrix.shape[1]))
-        images = ops.matmul(codes, ops.transpose(matrix))
-        return ops.reshape(images, (-1, *kernel.shape[:3]))
+    if blocks := _blocks(image_size, kernel.shape, strides, padding):
+        k, _, channels, filters = kernel.shape
+        matrix = ops.transpose(ops.reshape(kernel, (-1, filters)))
+        patches = ops.matmul(ops.reshape(codes, (-1, filters)), matrix)
+        patches = ops.reshape(patches, (-1, *blocks, k, k * channels))
+        images = ops.transpose(patches, (0, 1, 3, 2, 4))
+        return ops.reshape(images, (-1, *image_size, channels))
     if kernel.shape[:2] == (1, 1) and strides == 1:
         # OpenVINO would not return from a second size.
         return ops.matmul(codes, ops.transpose(kernel[0, 0]))
@@ -125,11 +133,14 @@ def synthesis(codes, kernel, image_size=None, strides=1, padding="same"):
     return form(codes, kernel, image_size, strides, padding)
 
 
-def _is_one_patch(image_size, kernel_shape, padding):
-    """Whether images have an atom's size, and the operators are products."""
-    return padding == "valid" and all(
-        isinstance(n, int) and n == k for n, k in zip(image_size, kernel_shape)
-    )
+def _blocks(image_size, kernel_shape, strides, padding):
+    """Numbers of an atom's blocks, if codes are of these: a matrix product."""
+    size, k = list(image_size), kernel_shape[0]
+    if not all(isinstance(n, int) and n % k == 0 for n in size):
+        return None
+    one = padding == "valid" and size == [k, k]
+    whole = kernel_shape[1] == k and (strides == k or one)
+    return [n // k for n in size] if whole else None
 
 
 def _cropped(codes, kernel, image_size, strides, padding):
