@@ -46,7 +46,6 @@ from sporco.pgm import cbpdn as pgm
 
 from benchmarks import measuring
 from keras_csc import ops
-from keras_csc.ops.tensorflow import fusion
 
 THREADS, ATOM_SIZE, BLUR = 2, 8, 4.0
 PHOTOGRAPHS = ("camera", "astronaut")
@@ -219,16 +218,15 @@ def our_solver(program, dtype, line_search, **arguments):
 
     @tf.function
     def solve(images):
-        with fusion():
-            return ops.solve_sparse_code(
-                images,
-                kernel,
-                program.sparsity,
-                step_size,
-                padding="valid",
-                line_search=line_search,
-                **arguments,
-            )
+        return ops.solve_sparse_code(
+            images,
+            kernel,
+            program.sparsity,
+            step_size,
+            padding="valid",
+            line_search=line_search,
+            **arguments,
+        )
 
     compiled = solve.get_concrete_function(images)
     return lambda: compiled(images)

@@ -18,6 +18,7 @@ from keras_csc import data
 # Only Linux has this file.
 CPUINFO = pathlib.Path("/proc/cpuinfo")
 INSTRUCTIONS = ("flags", "Features")  # of x86, of ARM
+GAIN = 1.1
 BFLOAT16_GPU = (8, 0)  # the first compute capability that has bfloat16
 LOST = (
     tf.errors.AbortedError,
@@ -51,11 +52,13 @@ def gpus():
     ]
 
 
-def dtype_policy(name):
+def dtype_policy(name, timed=None):
     """The Keras dtype policy of a name, or of `"auto"`.
 
     `"auto"` is mixed_bfloat16 where the GPUs, or without any the processor,
-    have instructions for bfloat16. Elsewhere float32 is faster, and taken.
+    have instructions for bfloat16. Of a processor, the function `timed` gives
+    the seconds in both types: float32 stays unless bfloat16 is `GAIN` times as
+    fast.
     """
     if name != "auto":
         return name
@@ -67,6 +70,9 @@ def dtype_policy(name):
         entries = dict(_cpuinfo())
         known = [entries.get(each, "") for each in INSTRUCTIONS]
         found = [any("bf16" in each for each in known)]
+        if all(found) and timed:
+            seconds = timed()
+            found = [seconds["float32"] >= GAIN * seconds["bfloat16"]]
     return "mixed_bfloat16" if all(found) else "float32"
 
 

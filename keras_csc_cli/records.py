@@ -197,15 +197,17 @@ class SessionLog(keras.callbacks.Callback):
         source: the training images.
         batch_size: int, images in a step.
         replicas: int, number of devices that share a step.
+        timed: dict, what `--dtype_policy=auto` was chosen by, if anything.
     """
 
-    def __init__(self, path, source, batch_size, replicas=1):
+    def __init__(self, path, source, batch_size, replicas=1, timed=None):
         super().__init__()
         self.path = path
         self.images = source.identity()
         self.class_names = source.class_names
         self.batch_size = batch_size
         self.replicas = replicas
+        self.timed = timed
 
     def on_train_begin(self, logs=None):
         self._before = sessions(self.path)
@@ -224,6 +226,7 @@ class SessionLog(keras.callbacks.Callback):
             **self._about,
             "training_images": self.images,
             "replicas": self.replicas,
+            "dtype_policy_seconds": self.timed,
             "deterministic": os.environ.get("TF_DETERMINISTIC_OPS") == "1",
             "steps": steps,
             "seconds": seconds,

@@ -8,6 +8,7 @@ from keras_csc_cli import building
 from keras_csc_cli import command_line
 from keras_csc_cli import devices
 from keras_csc_cli import interruption
+from keras_csc_cli import precision
 from keras_csc_cli import records
 from keras_csc_cli import results
 from keras_csc_cli import train_options
@@ -49,7 +50,8 @@ def train_in(workdir, options, strategy, chief, make_model):
     keras.utils.set_random_seed(options.seed)
     tell = say if chief else (lambda text: None)
     given, replicas = options.dtype_policy, strategy.num_replicas_in_sync
-    options.dtype_policy = workdir.dtype_policy(given)
+    convolutions = precision.convolutions(options)
+    options.dtype_policy = workdir.dtype_policy(given, convolutions)
     alike = vars(options).keys() - train_options.MAY_DIFFER
     devices.check_same(
         strategy,
@@ -148,7 +150,9 @@ def followers(options, workdir, splits, checkpoint, replicas):
     return [
         callbacks.StopOnNonFinite(),
         checkpoint,
-        records.SessionLog(workdir.run, splits["train"], batch, replicas),
+        records.SessionLog(
+            workdir.run, splits["train"], batch, replicas, workdir.timed
+        ),
         callbacks.RunLog(workdir.path, shown, batch, options.save_every),
         callbacks.ProgressLine(options.steps, batch),
     ]

@@ -21,6 +21,8 @@ from keras_csc.terminal import say
 
 # Side of what is denoised, of a crop or of one that is halved.
 SIDE, BATCH = 64, 8
+# Of an iteration: blocks of 4x4 pixels, 64 atoms at 2x2 places of each.
+CONVOLUTIONS = [((BATCH, SIDE // 4, SIDE // 4, 16), (3, 3, 16, 256), 1)]
 # The range of noise, of 255, and the noise of the images for validation.
 LEVELS, SHOWN = (3, 55), 25
 # Steps between lines of progress, which come with a checkpoint.
@@ -64,7 +66,9 @@ def main(options, make=SparseDenoiser):
 
 def _train(options, make, workdir):
     keras.utils.set_random_seed(options.seed)
-    options.dtype_policy = workdir.dtype_policy(options.dtype_policy)
+    options.dtype_policy = workdir.dtype_policy(
+        options.dtype_policy, CONVOLUTIONS
+    )
     source = _opened(options, "train")
     workdir.begin(options, source.identity())
     model = make(dtype=options.dtype_policy)
@@ -89,7 +93,9 @@ def _train(options, make, workdir):
                 callbacks.StopOnNonFinite(),
                 ShownPSNR(held_out),
                 checkpoint,
-                records.SessionLog(workdir.run, source, BATCH),
+                records.SessionLog(
+                    workdir.run, source, BATCH, timed=workdir.timed
+                ),
                 keras.callbacks.TensorBoard(workdir.path / "tensorboard"),
                 callbacks.ProgressLine(options.steps, BATCH),
             ],

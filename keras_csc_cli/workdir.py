@@ -7,6 +7,7 @@ import re
 import tempfile
 
 from keras_csc_cli import devices
+from keras_csc_cli import precision
 from keras_csc_cli import train_options
 from keras_csc_cli.checked_flags import text_of
 from keras_csc_cli.command_line import UsageError
@@ -80,6 +81,7 @@ class Workdir:
     command = train_options.TRAIN
     may_change = train_options.MAY_CHANGE
     result = "model"
+    timed = None  # seconds in float32 and bfloat16
 
     def __init__(self, path, create=True, hold=True, evaluated=None):
         self.path = checked_path(path)
@@ -228,12 +230,20 @@ class Workdir:
         begun = self.model.exists() or found(self.checkpoints)
         return options if begun else None
 
-    def dtype_policy(self, given):
-        """The policy that a run computes in; for `"auto"` its own, if any."""
+    def dtype_policy(self, given, convolutions):
+        """The policy that a run computes in; for `"auto"` its own, if any.
+
+        Else these `precision.convolutions` may be timed, into `timed`.
+        """
+
+        def timed():
+            self.timed = precision.seconds(convolutions)
+            return self.timed
+
         before = self.binding()
         if given == "auto" and before:
             given = before.dtype_policy
-        return devices.dtype_policy(given)
+        return devices.dtype_policy(given, timed)
 
     def begin(self, options, images):
         """Claims the folder for a training of images with this `identity()`.

@@ -17,7 +17,6 @@ from keras_csc.models import Encoder
 from keras_csc.models import EncoderOutput
 from keras_csc.models import presets
 from keras_csc.models.presets.folder import WEIGHTS_FILE
-from keras_csc.ops.tensorflow import fusion
 from keras_csc.ops.tensors import at_least_float32
 
 
@@ -119,7 +118,6 @@ class VariationalAutoencoder(WithoutPreset, ClosedLoopAutoencoder):
     def train_metrics(self):
         return [self.loss_metric]
 
-    @fusion()  # as the game's
     def train_step(self, data):
         images, _, _ = keras.utils.unpack_x_y_sample_weight(data)
         with tf.GradientTape() as tape:

@@ -10,7 +10,6 @@ from keras_csc.losses.game import finite_loss
 from keras_csc.models import inputs
 from keras_csc.models import steps
 from keras_csc.models import training_data
-from keras_csc.ops.tensorflow import fusion
 from keras_csc.ops.tensors import at_least_float32_of
 from keras_csc.optimizers import DictionaryMuon
 from keras_csc.validation import shown
@@ -208,7 +207,6 @@ class ClosedLoopTraining:
     def metrics(self):
         return [*self.train_metrics, self.psnr, self.cosine]
 
-    @fusion()
     def train_step(self, data):
         images, labels = training_data.batch(data, self.encoder.accepted_shape)
         given = self, images, labels

@@ -12,8 +12,10 @@ from keras_csc.models.inputs import as_features
 from keras_csc.models.inputs import as_images
 from keras_csc.models.inputs import check_shape
 from keras_csc.models.tiles import reflected
+from keras_csc.ops import analysis
 from keras_csc.ops import postfilter
 from keras_csc.ops import prefilter
+from keras_csc.ops.tensors import as_dtype_of
 from keras_csc.ops.tensors import at_least_float32
 from keras_csc.ops.tensors import at_least_float32_of
 from keras_csc.ops.tensors import to_sphere
@@ -189,7 +191,10 @@ class StagedEncoder(Player):
         return self._features(signal)
 
     def _features(self, signal):
-        features = at_least_float32(self.head(signal))
+        # As a matrix product, where the layer itself would convolve.
+        signal = ops.cast(signal, self.compute_dtype)
+        kernel = as_dtype_of(self.head.kernel, signal)
+        features = at_least_float32(analysis(signal, kernel, padding="valid"))
         if self.features == "vector":
             features = ops.reshape(features, (-1, self.feature_dim))
         return to_sphere(features)

@@ -63,10 +63,22 @@ def analysis(images, kernel, strides=1, padding="same"):
     """
     check_channels(images.shape, kernel.shape)
     _check_operands(strides, images=images, kernel=kernel)
-    if _is_one_patch(images.shape[1:3], kernel.shape, padding):
-        matrix = ops.reshape(kernel, (-1, kernel.shape[-1]))
-        codes = ops.matmul(ops.reshape(images, (-1, matrix.shape[0])), matrix)
-        return ops.reshape(codes, (-1, 1, 1, matrix.shape[1]))
+    if blocks := _blocks(images.shape[1:3], kernel.shape, strides, padding):
+        matrix = ops.reshape(kernel, (-1, kernel.shape[3]))
+        height, width, k = *blocks, kernel.shape[0]
+        patches = ops.reshape(
+            images, (-1, height, k, width, k * kernel.shape[2])
+        )
+        patches = ops.transpose(patches, (0, 1, 3, 2, 4))
+        patches = ops.reshape(patches, (-1, matrix.shape[0]))
+        codes = ops.matmul(patches, matrix)
+        return ops.reshape(codes, (-1, height, width, matrix.shape[1]))
+    form = on_tensorflow("analysis", _convolved)
+    return form(images, kernel, strides, padding)
+
+
+def _convolved(images, kernel, strides, padding):
+    """`analysis`, of Keras."""
     return ops.conv(
         images,
         kernel,
@@ -107,11 +119,13 @@ def synthesis(codes, kernel, image_size=None, strides=1, padding="same"):
         ]
     shape = (None, *image_size)
     check_code_size(codes.shape, kernel.shape, shape, strides, padding)
-    if _is_one_patch(image_size, kernel.shape, padding):
-        matrix = ops.reshape(kernel, (-1, kernel.shape[-1]))
-        codes = ops.reshape(codes, (-1, matrix.shape[1]))
-        images = ops.matmul(codes, ops.transpose(matrix))
-        return ops.reshape(images, (-1, *kernel.shape[:3]))
+    if blocks := _blocks(image_size, kernel.shape, strides, padding):
+        k, _, channels, filters = kernel.shape
+        matrix = ops.transpose(ops.reshape(kernel, (-1, filters)))
+        patches = ops.matmul(ops.reshape(codes, (-1, filters)), matrix)
+        patches = ops.reshape(patches, (-1, *blocks, k, k * channels))
+        images = ops.transpose(patches, (0, 1, 3, 2, 4))
+        return ops.reshape(images, (-1, *image_size, channels))
     if kernel.shape[:2] == (1, 1) and strides == 1:
         # OpenVINO would not return from a second size.
         return ops.matmul(codes, ops.transpose(kernel[0, 0]))
@@ -119,11 +133,14 @@ def synthesis(codes, kernel, image_size=None, strides=1, padding="same"):
     return form(codes, kernel, image_size, strides, padding)
 
 
-def _is_one_patch(image_size, kernel_shape, padding):
-    """Whether images have an atom's size, and the operators are products."""
-    return padding == "valid" and all(
-        isinstance(n, int) and n == k for n, k in zip(image_size, kernel_shape)
-    )
+def _blocks(image_size, kernel_shape, strides, padding):
+    """Numbers of an atom's blocks, if codes are of these: a matrix product."""
+    size, k = list(image_size), kernel_shape[0]
+    if not all(isinstance(n, int) and n % k == 0 for n in size):
+        return None
+    one = padding == "valid" and size == [k, k]
+    whole = kernel_shape[1] == k and (strides == k or one)
+    return [n // k for n in size] if whole else None
 
 
 def _cropped(codes, kernel, image_size, strides, padding):
@@ -152,6 +169,65 @@ def fit(images, image_size, kernel_size, strides, padding):
     if any(after for _, after in missing):
         images = ops.pad(images, [[0, 0], *missing, [0, 0]])
     return images[:, top:below, left:right]
+
+
+def normal_operator(kernel, shape, image_size, strides, padding):
+    """The function `z → AᵀA z` of codes `z` of a shape.
+
+    It is a synthesis and an analysis. Where sizes are known and it saves much,
+    it is a convolution with the products of shifted atoms, less what the atoms
+    at a border draw outside the image.
+    """
+    (batch, *size), (k, _, channels, filters) = shape[:3], kernel.shape
+    at, reach = (strides, padding), -(-k // strides) - 1
+
+    def composed(codes):
+        return analysis(synthesis(codes, kernel, image_size, *at), kernel, *at)
+
+    known = all(isinstance(n, int) for n in (batch, *size, *image_size))
+    if not known or (reach > 0 and min(size) <= 4):  # mostly borders
+        return composed
+    places, patch = math.prod(shape[:3]), k * k * channels
+    products = (2 * reach + 1) ** 2 * filters * (places + patch)
+    before = [padding_before(n, k, *at) for n in image_size]
+    after = [
+        max((m - 1) * strides + k - n - margin, 0)
+        for m, n, margin in zip(size, image_size, before)
+    ]
+    if products > 1.2 * places * patch or max(before + after) > strides:
+        return composed
+    borders = (
+        (1, 0, kernel[: before[0]]),
+        (1, size[0] - 1, kernel[k - after[0] :]),
+        (2, 0, kernel[:, : before[1]]),
+        (2, size[1] - 1, kernel[:, k - after[1] :]),
+    )
+    return _by_products(kernel, borders, reach, image_size[0], *at)
+
+
+def _by_products(kernel, borders, reach, height, *at):
+    pad = [at[0] * reach] * 2
+    atoms = ops.transpose(kernel, (3, 0, 1, 2))
+    atoms = ops.pad(atoms, [[0, 0], pad, pad, [0, 0]])
+    shifted = ops.flip(analysis(atoms, kernel, at[0], "valid"), (1, 2))
+    shifted = ops.transpose(shifted, (1, 2, 0, 3))
+
+    def by_products(codes):
+        result = analysis(codes, shifted)
+        for axis, place, atoms in borders:
+            if 0 in atoms.shape:
+                continue
+            # Rows have the corners, so that columns have none.
+            drawn, how = None, (at[0], "valid")
+            if axis == 2:
+                drawn, how = (height, atoms.shape[1]), at
+            part = synthesis(ops.take(codes, [place], axis), atoms, drawn, *how)
+            pads = [[0, 0]] * 4
+            pads[axis] = [place, codes.shape[axis] - 1 - place]
+            result = result - ops.pad(analysis(part, atoms, *how), pads)
+        return result
+
+    return by_products
 
 
 def filter_gradient(images, codes, kernel_shape, strides, padding):

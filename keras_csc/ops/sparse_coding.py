@@ -5,7 +5,7 @@ import functools
 from keras import ops
 
 from keras_csc.ops.convolution import analysis
-from keras_csc.ops.convolution import synthesis
+from keras_csc.ops.convolution import normal_operator
 from keras_csc.ops.program import check_penalty
 from keras_csc.ops.program import root_mean_square
 from keras_csc.ops.program import soft_threshold
@@ -86,14 +86,16 @@ def sparse_code(
     if prox is None:
         prox = functools.partial(soft_threshold, nonnegative=nonnegative)
     codes = previous = prox(target, threshold)
+    if iterations > 1:
+        shape = codes.shape, size, strides, padding
+        normal = normal_operator(scaled, *shape)
     t = 1.0
     for _ in range(iterations - 1):
         following = (1 + (1 + 4 * t**2) ** 0.5) / 2
         point = codes
         if t > 1:
             point = codes + (t - 1) / following * (codes - previous)
-        made = synthesis(point, scaled, size, strides, padding)
-        values = point - analysis(made, scaled, strides, padding) + target
+        values = point - normal(point) + target
         previous, t = codes, following
         codes = prox(values, threshold)
     return codes

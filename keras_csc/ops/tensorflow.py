@@ -4,8 +4,6 @@ Other backends use other forms, with the same results. The choices were measured
 on CPUs, with oneDNN.
 """
 
-import contextlib
-import contextvars
 import functools
 
 import tensorflow as tf
@@ -16,23 +14,6 @@ from keras_csc.ops import convolution
 # which leaves most of the vector idle where there are one or three. With more
 # channels than this, they are at least as fast as what replaces them.
 FEW_CHANNELS = 4
-
-_fusion = contextvars.ContextVar("fusion", default=False)
-
-
-@contextlib.contextmanager
-def fusion():
-    """Within the context, images of few channels are drawn faster.
-
-    They are drawn by sub-pixels or overlap-add, which pays off for large
-    batches. The train step enters this context, and you may where you solve
-    programs.
-    """
-    token = _fusion.set(True)
-    try:
-        yield
-    finally:
-        _fusion.reset(token)
 
 
 @functools.cache
@@ -45,18 +26,53 @@ def solving(function):
 cholesky = tf.linalg.cholesky
 
 
+def analysis(images, kernel, strides, padding):
+    """`convolution.analysis`, a convolution.
+
+    Its gradient at images of few channels is the `synthesis` of these.
+    """
+    images, kernel = map(tf.convert_to_tensor, (images, kernel))
+    size, at = images.shape[1:3], (strides, padding)
+
+    def form(images, kernel):
+        def gradient(upstream):
+            return (
+                synthesis(upstream, kernel, size, *at),
+                filter_gradient(images, upstream, kernel.shape, *at),
+            )
+
+        return tf.nn.conv2d(images, kernel, strides, padding.upper()), gradient
+
+    if _is_slow(kernel, size):
+        return tf.custom_gradient(form)(images, kernel)
+    return form(images, kernel)[0]
+
+
 def synthesis(codes, kernel, image_size, strides, padding):
     """`convolution.synthesis`, for sizes that are not known, too.
 
     It is a transposed convolution. The exception is images of few channels and
-    known size, within `fusion` on a CPU.
+    known size on a CPU, which are drawn by sub-pixels or overlap-add. Their
+    gradients are an `analysis` and a `filter_gradient`: TensorFlow would
+    differentiate the forms into transposed convolutions.
     """
-    codes = tf.convert_to_tensor(codes)
+    codes, kernel = map(tf.convert_to_tensor, (codes, kernel))
+    at = strides, padding
+
+    def form(codes, kernel):
+        def gradient(upstream):
+            return (
+                analysis(upstream, kernel, *at),
+                filter_gradient(upstream, codes, kernel.shape, *at),
+            )
+
+        draw = subpixel_synthesis if strides > 1 else overlap_add
+        images = draw(codes, kernel, strides)
+        size = kernel.shape[:2]
+        return convolution.fit(images, image_size, size, *at), gradient
+
     if _is_slow(kernel, (*codes.shape[1:3], *image_size)):
-        form = subpixel_synthesis if strides > 1 else overlap_add
-        images = form(codes, kernel, strides)
-        at = image_size, kernel.shape[:2], strides, padding
-        return convolution.fit(images, *at)
+        return tf.custom_gradient(form)(codes, kernel)
     batch = codes.shape[0] or tf.shape(codes)[0]
     return tf.nn.conv2d_transpose(
         codes,
@@ -81,8 +97,7 @@ def filter_gradient(images, codes, kernel_shape, strides, padding):
 def _is_slow(kernel, sizes):
     """Whether oneDNN's transposed convolution is not the fastest form."""
     return (
-        _fusion.get()
-        and kernel.shape[2] <= FEW_CHANNELS
+        kernel.shape[2] <= FEW_CHANNELS
         and all(isinstance(n, int) for n in sizes)
         and not tf.config.list_physical_devices("GPU")
     )

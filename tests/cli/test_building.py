@@ -1,10 +1,12 @@
 """What options become: data, optimizers, their rates, the dtype policy."""
 
+import json
 import math
 import re
 
 from keras_csc_cli import building
 from keras_csc_cli import devices
+from keras_csc_cli import precision
 from keras_csc_cli import train_options
 from keras_csc_cli.command_line import UsageError
 from keras_csc_cli.command_line import advised
@@ -148,7 +150,45 @@ def test_auto_is_bfloat16_where_gpus_or_else_the_processor_have_it(
     )
     assert devices.dtype_policy("auto") == expected
     assert devices.dtype_policy("float64") == "float64"
+    for seconds, faster in ((1.12, expected), (1.08, "float32")):
+        asked = []
+
+        def timed():
+            asked.append(seconds)
+            return {"float32": seconds, "bfloat16": 1.0}
+
+        policy = devices.dtype_policy("auto", timed)
+        assert policy == (expected if gpus else faster)
+        assert bool(asked) == ("bf16" in cpu and not gpus)
+        devices.dtype_policy("mixed_bfloat16", lambda: 1 / 0)
     assert (devices.processor() == "Some CPU") == ("Some CPU" in cpu)
+
+
+def test_precision_is_timed_once_for_a_machine(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    given, real = [], precision.timed
+    monkeypatch.setattr(
+        precision, "timed", lambda each: given.append(each) or real(each)
+    )
+    wide = "--architecture=filters=48,64,128,nonnegative=true"
+    for flags, kernels in (
+        ([], [(4, 4, 1, 4), (2, 2, 8, 8)]),
+        (["--preset=cifar10"], [(4, 4, 3, 4), (2, 2, 8, 8)]),
+        (["--preset=cifar10", wide], [(4, 4, 3, 48), (2, 2, 48, 64)]),
+    ):
+        network = list(precision.convolutions(options(*flags)))
+        found = [precision.seconds(network) for _ in range(2)]
+        assert found[0] == found[1] and min(found[0].values()) > 0
+        assert {kernel for _, kernel, _ in given[-1]} == set(kernels)
+    assert len(given) == 3
+    kept = tmp_path / "keras_csc" / "precision.json"
+    wrong = dict.fromkeys(json.loads(kept.read_text()), 3)
+    for number, damaged in enumerate(("{", "[]", json.dumps(wrong)), start=4):
+        kept.write_text(damaged)
+        assert min(precision.seconds(network).values()) > 0
+        assert len(given) == number
+    monkeypatch.setenv("XDG_CACHE_HOME", str(kept))  # no folder
+    assert min(precision.seconds(network).values()) > 0
 
 
 def test_a_game_of_ones_own(tmp_path, monkeypatch):

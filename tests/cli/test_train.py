@@ -188,12 +188,17 @@ def test_a_run_keeps_the_policy_that_auto_was(finished, tmp_path, monkeypatch):
     cpuinfo = tmp_path / "cpuinfo"
     cpuinfo.write_text("flags: avx512_bf16")
     monkeypatch.setattr(devices, "CPUINFO", cpuinfo)
+    seconds = {"float32": 2.0, "bfloat16": 1.0}
+    one = (2, 4, 4, 1), (2, 2, 1, 3), 2
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(train.precision, "timed", lambda largest: seconds)
     for folder, policy in (
         (tmp_path / "new", "mixed_bfloat16"),
         (finished, "float32"),
     ):
         with train.workdirs.Workdir(folder) as workdir:
-            assert workdir.dtype_policy("auto") == policy
+            assert workdir.dtype_policy("auto", [one]) == policy
+            assert workdir.timed == (seconds if policy[0] == "m" else None)
 
 
 def write_images(folder, count):

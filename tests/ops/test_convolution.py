@@ -7,9 +7,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from keras_csc import ops
+from keras_csc.ops import convolution
 from keras_csc.ops import tensorflow
 from keras_csc.ops.convolution import filter_gradient
-from keras_csc.ops.tensorflow import fusion
 from tests.helpers import references
 
 # Kernels below, of and above the stride, odd and even.
@@ -154,11 +154,41 @@ def test_images_that_have_other_codes_are_refused(
         ops.synthesis(codes, kernel, size, strides, padding)
 
 
+@pytest.mark.parametrize(
+    "size, kernel_size, strides, padding, products",
+    [
+        ((9, 10), 3, 2, "same", True),
+        ((10, 9), 2, 2, "same", True),
+        ((9, 9), 3, 1, "same", True),
+        ((11, 14), 2, 4, "same", True),
+        ((13, 12), 2, 2, "valid", True),
+        ((12, 11), 4, 1, "same", False),  # margins above the stride
+        ((8, 8), 3, 2, "same", False),  # few codes
+    ],
+)
+def test_the_normal_operator_is_synthesis_and_analysis(
+    backend, size, kernel_size, strides, padding, products
+):
+    kernel, images = draw(0, kernel_size, size, channels=8)
+    images, at = np.tile(images, (10, 1, 1, 1)), (strides, padding)
+    codes = ops.analysis(images, kernel, *at)
+    args = kernel, codes.shape, size, *at
+    apply = convolution.normal_operator(*args)
+    assert apply.__name__ == ("by_products" if products else "composed")
+    expected = ops.synthesis(codes, kernel, size, *at)
+    expected = ops.analysis(expected, kernel, *at).numpy()
+    scale = np.max(np.abs(expected))
+    np.testing.assert_allclose(apply(codes), expected, atol=1e-13 * scale)
+    unknown = kernel, (None, *codes.shape[1:]), size, *at
+    assert convolution.normal_operator(*unknown).__name__ == "composed"
+
+
 # === Which path TensorFlow takes ===
 
 TRANSPOSED, SUBPIXEL = "Conv2DBackpropInput", "DepthToSpace"
 CONVOLUTION, PRODUCT = "Conv2D", "MatMul"
-FORMS = {TRANSPOSED, SUBPIXEL, CONVOLUTION, PRODUCT, "Conv2DBackpropFilter"}
+FILTER = "Conv2DBackpropFilter"
+FORMS = {TRANSPOSED, SUBPIXEL, CONVOLUTION, PRODUCT, FILTER}
 
 
 def operations(function, *shapes):
@@ -176,12 +206,34 @@ def synthesis(channels, strides=2, codes=(1, 8, 8, 6), size=(16, 16)):
     )
 
 
-def test_images_of_few_channels_are_subpixel_within_fusion_only():
+def test_images_of_few_channels_are_subpixel(monkeypatch):
     for channels in (1, 4):
-        assert synthesis(channels) == {TRANSPOSED}
-        with fusion():
-            assert synthesis(channels) == {SUBPIXEL, CONVOLUTION}
-        assert synthesis(channels) == {TRANSPOSED}
+        assert synthesis(channels) == {SUBPIXEL, CONVOLUTION}
+    assert TRANSPOSED not in synthesis(3, strides=1, size=(8, 8))
+    assert synthesis(5) == {TRANSPOSED}
+    assert synthesis(3, codes=(1, None, 8, 6)) == {TRANSPOSED}
+    config = tensorflow.tf.config
+    monkeypatch.setattr(config, "list_physical_devices", lambda kind: ["GPU"])
+    assert synthesis(3) == {TRANSPOSED}
+
+
+def test_gradients_at_few_channels_are_no_transposed_convolutions():
+    images, codes, atoms = (2, 16, 16, 3), (2, 8, 8, 6), (4, 4, 3, 6)
+
+    def gradients(function):
+        def run(inputs, kernel, upstream):
+            with tf.GradientTape() as tape:
+                tape.watch((inputs, kernel))
+                result = function(inputs, kernel)
+            return tape.gradient(result, (inputs, kernel), upstream)
+
+        return run
+
+    found = gradients(lambda x, w: ops.analysis(x, w, 2))
+    expected = {SUBPIXEL, CONVOLUTION, FILTER}
+    assert operations(found, images, atoms, codes) == expected
+    found = gradients(lambda z, w: ops.synthesis(z, w, (16, 16), 2))
+    assert operations(found, codes, atoms, images) == expected
 
 
 def test_images_of_one_atoms_size_are_products():
@@ -194,36 +246,62 @@ def test_images_of_one_atoms_size_are_products():
         assert operations(function, *shapes) == {PRODUCT}
 
 
-def test_other_synthesis_is_a_transposed_convolution_in_fusion_too():
-    with fusion():
-        assert synthesis(5) == {TRANSPOSED}
-        assert synthesis(3, codes=(1, None, 8, 6)) == {TRANSPOSED}
-        assert TRANSPOSED not in synthesis(3, strides=1, size=(8, 8))
-
-
 @pytest.mark.parametrize("kernel_size, strides, padding", CASES)
-def test_the_gradient_of_training_is_that_of_the_synthesis(
-    kernel_size, strides, padding
+def test_first_and_second_gradients_are_of_the_plain_forms(
+    monkeypatch, kernel_size, strides, padding
 ):
-    rng = np.random.default_rng(2)
+    rng, at = np.random.default_rng(2), (strides, padding)
+
+    def gradients(function, inputs, weights):
+        with tf.GradientTape() as second:
+            second.watch(inputs)
+            with tf.GradientTape() as first:
+                first.watch(inputs)
+                result = function(*inputs)
+                loss = tf.reduce_sum(result**2 * weights)
+            slopes = first.gradient(loss, inputs)
+            loss = sum(tf.reduce_sum(slope**2) for slope in slopes)
+        return (result, *slopes, *second.gradient(loss, inputs))
+
     for image_size in SIZES:
-        kernel = rng.normal(size=(kernel_size, kernel_size, 2, 3))
-        images = rng.normal(size=(2, *image_size, 2))
-        codes = references.analyze(images, kernel, strides, padding)
-        inputs = [tf.constant(codes), tf.constant(kernel)]
+        kernel, images = map(tf.constant, draw(rng, kernel_size, image_size))
+        codes = ops.analysis(images, kernel, *at)
+        for function, inputs, weights in (
+            (lambda x, w: ops.analysis(x, w, *at), (images, kernel), codes),
+            (
+                lambda z, w: ops.synthesis(z, w, image_size, *at),
+                (codes, kernel),
+                images,
+            ),
+        ):
+            ours = gradients(function, inputs, weights)
+            with monkeypatch.context() as patch:
+                patch.setattr(tensorflow, "FEW_CHANNELS", 0)
+                plain = gradients(function, inputs, weights)
+            for value, expected in zip(ours, plain):
+                scale = np.max(np.abs(expected))
+                np.testing.assert_allclose(
+                    value, expected, rtol=0, atol=1e-12 * scale
+                )
 
-        def run():
-            with tf.GradientTape() as tape:
-                tape.watch(inputs)
-                result = ops.synthesis(*inputs, image_size, strides, padding)
-                loss = tf.reduce_sum(result * images)
-            return (result, *tape.gradient(loss, inputs))
 
-        plain = run()
-        with fusion():
-            trained = run()
-        for value, expected in zip(trained, plain):
-            np.testing.assert_allclose(value, expected, rtol=0, atol=1e-11)
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
+def test_gradients_have_the_types_of_training(dtype):
+    kernel, images = (tf.cast(x, dtype) for x in draw(0, 4, (9, 10)))
+    with tf.GradientTape() as tape:
+        tape.watch((kernel, images))
+        codes = ops.analysis(images, kernel, 2)
+        again = ops.synthesis(codes, kernel, (9, 10), 2)
+    precise = [tf.cast(x, "float64") for x in (kernel, images)]
+    with tf.GradientTape() as exact:
+        exact.watch(precise)
+        result = ops.analysis(precise[1], precise[0], 2)
+        result = ops.synthesis(result, precise[0], (9, 10), 2)
+    gradients = tape.gradient(again, (kernel, images))
+    for value, expected in zip(gradients, exact.gradient(result, precise)):
+        assert value.dtype == dtype
+        error = tf.norm(tf.cast(value, "float64") - expected)
+        assert error < 0.02 * tf.norm(expected)
 
 
 @settings(max_examples=15)
