@@ -176,8 +176,8 @@ QUESTIONS = {
         "Which options matter",
         "What becomes of the flag files' game and network with options "
         "changed, after 1,000 steps of 64 images? The measure that was named "
-        "before the runs is *same class*. Adam has three rates with the first "
-        "seed, and two other seeds at the best of them.",
+        "before the runs is *same class*. Rows that leave out a part of the "
+        "game have three seeds, the others one.",
     ),
     "front": (
         options.front,

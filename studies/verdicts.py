@@ -245,8 +245,8 @@ CLAIMS = [
         for data, minutes in plan.PLAYERS_MINUTES.items()
     ),
     Claim(
-        "Every term of our game is needed: the rate reduction, the stages' own "
-        "errors and the memory.",
+        "Every part of our game is needed: the rate reduction, the multi-stage "
+        "term, the stages' own errors and the memory.",
         "After 1,000 steps without it, the mean of three seeds of same class "
         "is lower, by more than two standard errors, on both sets.",
         _needed,

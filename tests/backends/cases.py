@@ -177,7 +177,8 @@ def rates():
 
     yield "reduction", reduction, (z,)
     for objective in ("binary", "multi"):
-        game = TranscriptionGame(objective, 3, residual=0.0, memory=0.0)
+        alone = dict.fromkeys(("residual", "multistage", "memory"), 0.0)
+        game = TranscriptionGame(objective, 3, **alone)
 
         def played(z, z_hat, game=game):
             sides = [types.SimpleNamespace(features=x) for x in (z, z_hat)]

@@ -14,8 +14,8 @@ CLASSES = 3
 
 def plain_game(**terms):
     """The game of `T` of one batch, and no other term than these."""
-    plain = {"num_classes": CLASSES, "residual": 0.0, "memory": 0.0}
-    return TranscriptionGame(**{**plain, **terms})
+    plain = dict.fromkeys(("residual", "multistage", "memory"), 0.0)
+    return TranscriptionGame(**{"num_classes": CLASSES, **plain, **terms})
 
 
 def small_autoencoder(**overrides):
