@@ -107,6 +107,7 @@ benchmarks: $(PEERS_STAMP)
 	for name in agreement memory solver; do \
 	  $(PEERS)/bin/python benchmarks/$$name.py || exit 1; \
 	done
+	$(PEERS)/bin/python benchmarks/steps.py --peer=torch
 
 # The documentation, with its notebooks, in docs/_build/latest; a release's beside
 # it, for the list of versions. A warning fails.

@@ -2,10 +2,17 @@
 
     git worktree add ../before COMMIT
     python benchmarks/steps.py --against=../before cifar10 cifar10,iterations=2
+    python benchmarks/steps.py --peer=torch [--peer_python=PYTHON]
 
 A name is of a flag file; what follows it are arguments of --architecture, of
 this tree's step alone. Every step is measured in a process of its own, in
 turns, on one core. Writes benchmarks/results.json.
+
+With --peer=torch it is the published game's step, CTRL-Multi of 96, 64 and 128
+filters of 4x4, beside PyTorch's best of three: as it is, with channels last,
+and compiled. Then the step of cifar10.flags, which the peer does not have. Of
+both it says how large a part of the machine's peak they reach: how fast it
+convolves 256 channels.
 """
 
 import json
@@ -20,6 +27,10 @@ from absl import flags
 from benchmarks import measuring
 
 _AGAINST = flags.DEFINE_string("against", None, "Another working tree.")
+_PEER = flags.DEFINE_enum("peer", None, ["torch"], "What ours is beside.")
+_PEER_PYTHON = flags.DEFINE_string(
+    "peer_python", sys.executable, "The Python that has PyTorch."
+)
 _ROUNDS = flags.DEFINE_integer("rounds", 3, "How often each is measured.")
 
 STEP = """
@@ -42,11 +53,76 @@ for _ in range(7):
 print(json.dumps(sorted(seconds[2:])[2]))
 """
 
+# Operations of a step, and how many a second the machine's peak has.
+PEAK = """
+import json, sys, time
+import tensorflow as tf
+tf.config.threading.set_intra_op_parallelism_threads(1)
+tf.config.threading.set_inter_op_parallelism_threads(1)
+from keras_csc_cli import building, train_options
+from benchmarks import scaling
+options = train_options.parse(json.loads(sys.argv[1]))
+model = building.model(options, 10)
+one = tf.constant(1.0, model.encoder.compute_dtype)
+images = tf.fill((32, 16, 16, 256), one)
+kernel = tf.fill((3, 3, 256, 256), one)
+run = tf.function(lambda: tf.nn.conv2d(images, kernel, 1, "SAME")[0, 0, 0, 0])
+seconds = []
+for _ in range(9):
+    began = time.perf_counter()
+    run().numpy()
+    seconds.append(time.perf_counter() - began)
+total = scaling.floating_point_operations(model, options.batch_size)
+print(json.dumps([total, 2 * 32 * 16**2 * 9 * 256**2 / min(seconds)]))
+"""
 
-def seconds(tree, arguments):
-    """Median seconds of a step, by the code of a working tree."""
+TORCH = """
+import json, sys, time
+import torch
+from torch.utils import _pytree
+from benchmarks import peer_torch, peer_torch_networks as networks
+torch.set_num_threads(1)
+form, kind = json.loads(sys.argv[1])
+torch.manual_seed(0)
+encoder = networks.Encoder((32, 32, 3), (96, 64, 128), 128, 0.1)
+decoder = networks.Decoder(encoder)
+def in_half(forward):
+    def run(*given):
+        with torch.autocast("cpu", torch.bfloat16, kind == "mixed_bfloat16"):
+            found = forward(*given)
+        return _pytree.tree_map(lambda each: each.float(), found)
+    return run
+images = torch.tanh(torch.randn(128, 3, 32, 32))
+for player in (encoder, decoder):
+    if form != "default":
+        player.to(memory_format=torch.channels_last)
+        images = images.contiguous(memory_format=torch.channels_last)
+    player.forward = in_half(player.forward)
+    if form == "compiled":
+        player.forward = torch.compile(player.forward)
+adam = lambda weights: torch.optim.Adam(weights, 5e-4, (0.5, 0.999))
+game = peer_torch.Game(encoder, decoder, adam, peer_torch.multi)
+labels = torch.arange(128) % 10
+seconds = []
+for _ in range(7):
+    began = time.perf_counter()
+    float(game.step(images, labels))
+    seconds.append(time.perf_counter() - began)
+print(json.dumps(sorted(seconds[2:])[2]))
+"""
+FORMS = "default", "channels_last", "compiled"
+PUBLISHED = [
+    "--flagfile=published.flags",
+    *("--dataset=cifar10", "--preset=cifar10", "--game=objective=multi"),
+    "--architecture=filters=96,64,128,feature_dim=128",
+    *("--steps=1000", "--batch_size=128"),
+]
+
+
+def seconds(tree, arguments, script=STEP, python=sys.executable):
+    """What a script prints, median seconds, by the code of a working tree."""
     found = subprocess.run(
-        [sys.executable, "-c", STEP, json.dumps(arguments)],
+        [python, "-c", script, json.dumps(arguments)],
         env={**os.environ, "PYTHONPATH": tree},
         cwd=tree,
         stdout=subprocess.PIPE,
@@ -60,12 +136,48 @@ def _commit(tree):
     return subprocess.check_output(found, text=True).strip()
 
 
+def beside_peer():
+    """Rows of both games in both types, ours beside PyTorch's best."""
+    here, rows = os.getcwd(), []
+    for name, given in (
+        ("published", PUBLISHED),
+        ("cifar10", ["--flagfile=cifar10.flags"]),
+    ):
+        for kind in ("float32", "mixed_bfloat16"):
+            arguments = [*given, f"--dtype_policy={kind}"]
+            forms = FORMS if name == "published" else ()
+            ours, theirs = [], {form: [] for form in forms}
+            for _ in range(_ROUNDS.value):
+                ours.append(seconds(here, arguments))
+                for form, times in theirs.items():
+                    python = _PEER_PYTHON.value
+                    times.append(seconds(here, [form, kind], TORCH, python))
+            operations, peak = seconds(here, arguments, PEAK)
+            middle = statistics.median(ours)
+            row = {"step": name, "type": kind, "here_ms": 1000 * middle}
+            row["peak_gflops"] = peak / 1e9
+            row["of_peak"] = operations / middle / peak
+            best = {f: 1000 * statistics.median(t) for f, t in theirs.items()}
+            row |= {f"torch_{form}_ms": best.get(form) for form in FORMS}
+            least = min(best.values(), default=None)
+            row["ratio"] = least and row["here_ms"] / least
+            rows.append(row)
+    measuring.report("steps_beside_torch", rows, list(rows[0]))
+
+
 def main(argv):
+    if _PEER.value:
+        beside_peer()
+    if argv[1:]:
+        beside_trees(argv[1:])
+
+
+def beside_trees(names):
     trees = {"here": os.getcwd()}
     if _AGAINST.value:
         trees["before"] = os.path.abspath(_AGAINST.value)
     rows = []
-    for name in argv[1:]:
+    for name in names:
         file, _, changes = name.partition(",")
         arguments = [f"--flagfile={file}.flags", "--dtype_policy=float32"]
         times = {tree: [] for tree in trees}
