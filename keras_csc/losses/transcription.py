@@ -61,7 +61,8 @@ class TranscriptionGame(Game):
         residual: float, weight of `E`; 0 for an encoder without sparse codes.
         multistage: float, weight of `S`. The larger it is, the nearer a
             regeneration is to its image, and the smoother. 0 for the
-            distance of sets alone.
+            distance of sets alone. The flag files of `"multi"`, whose `T` is
+            larger, have 300.
         consistency: float, weight of `C`.
         memory: float in `[0, 1)`, `m`. Rates are of the second moments
             `M ← m · M + ZᵀZ` of many batches (`MomentMemory`), so a batch may
@@ -91,7 +92,7 @@ class TranscriptionGame(Game):
         num_classes=None,
         epsilon=0.5,
         residual=1000.0,
-        multistage=300.0,
+        multistage=30.0,
         consistency=0.0,
         memory=0.95,
         inner_step=False,
