@@ -15,12 +15,15 @@ class PartsOfMulti(TranscriptionGame):
     Args:
         objective: `"multi"`.
         num_classes: int, number of classes.
+        multistage: float, weight of the multi-stage term.
         parts: some of `"real"`, `ΔR(Z|y)`; `"regenerated"`, `ΔR(Ẑ|y)`; and
             `"distances"`, `Σ_j ΔR(Z_j, Ẑ_j)`. `""` for no rate reduction.
     """
 
-    def __init__(self, objective="multi", num_classes=None, parts=PARTS):
-        super().__init__(objective, num_classes)
+    def __init__(
+        self, objective="multi", num_classes=None, multistage=30.0, parts=PARTS
+    ):
+        super().__init__(objective, num_classes, multistage=multistage)
         parts = (parts,) if isinstance(parts, str) else tuple(parts)
         self.parts = tuple(filter(None, parts))
         if objective != "multi" or not set(self.parts) <= set(PARTS):
