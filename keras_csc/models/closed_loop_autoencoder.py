@@ -1,23 +1,37 @@
+import functools
 import types
 
 import keras
 import tensorflow as tf
 
-from keras_csc.generation.generating import Generating
-from keras_csc.generation.generating import density_in
+from keras_csc.generation import generating
+from keras_csc.losses import MomentMemory
 from keras_csc.metrics import peak_signal_to_noise_ratio
 from keras_csc.models import inputs
 from keras_csc.models import presets
+from keras_csc.models import steps
 from keras_csc.models import tiles
-from keras_csc.models.closed_loop_training import ClosedLoopTraining
+from keras_csc.models import training_data
+from keras_csc.ops.tensorflow import fusion
+from keras_csc.ops.tensors import at_least_float32_of
 from keras_csc.validation import check_float32
 from keras_csc.validation import check_integer
 from keras_csc.validation import not_quantized
 from keras_csc.validation import shown
 
+# Arguments of `compile`, which files keep.
+COMPILED = (
+    "optimizer",
+    "decoder_optimizer",
+    "game",
+    "jit_compile",
+    "run_eagerly",
+    "steps_per_execution",
+)
+
 
 @keras.saving.register_keras_serializable(package="keras_csc")
-class ClosedLoopAutoencoder(Generating, ClosedLoopTraining, keras.Model):
+class ClosedLoopAutoencoder(keras.Model):
     """Image autoencoder trained by closed-loop transcription (CTRL).
 
     The encoder `f` and the decoder `g` play a game over the features
@@ -55,10 +69,15 @@ class ClosedLoopAutoencoder(Generating, ClosedLoopTraining, keras.Model):
     Args:
         encoder: `Encoder`, from images to features on the unit sphere.
         decoder: `Decoder`, from features to images.
-        density: `FeatureDensity` of the features, or `None`; `fit_density`
-            makes one, which `sample` and `embed` need.
+        density: `FeatureDensity` of the features, or `None`.
 
     Attributes:
+        density: `fit_density` makes it, and `sample` and `embed` need it.
+            `save_to_preset` and `save` keep it. What changes the features
+            removes it: `fit`, `train_on_batch`, `initialize_from` and a
+            checkpoint that is restored. `from_preset` leaves it out if its
+            entries are not the preset's. Fit the density again after you set
+            weights.
         atom_names: dict of str by `(stage, atom)`; see `name_atom`.
 
     Call arguments:
@@ -83,6 +102,12 @@ class ClosedLoopAutoencoder(Generating, ClosedLoopTraining, keras.Model):
     >>> features = model.encode(images)
     >>> regenerated = model.decode(features)
     """
+
+    quantize = not_quantized
+    fit_density = generating.fit_density
+    sample = generating.sample
+    interpolate = generating.interpolate
+    embed = generating.embed
 
     def __init__(self, encoder, decoder, density=None, **kwargs):
         super().__init__(**kwargs)
@@ -116,9 +141,6 @@ class ClosedLoopAutoencoder(Generating, ClosedLoopTraining, keras.Model):
         if not self.built:
             self.build((None, *self.encoder.accepted_shape))
 
-    def build_from_config(self, config):
-        self.make_weights()
-
     def call(self, images, training=None):
         return self.reconstruct(images, training=training)
 
@@ -136,7 +158,7 @@ class ClosedLoopAutoencoder(Generating, ClosedLoopTraining, keras.Model):
         A model of maps returns `(batch, map_height, map_width, feature_dim)`,
         with `map_height = ⌈height / encoder.stride⌉`.
         """
-        return self.encoder(self._images(images), training=training)
+        return self.encoder(self.checked_images(images), training=training)
 
     def decode(self, features, training=None, image_size=None):
         """Images `g(z)`, `(batch, height, width, channels)` in [-1, 1].
@@ -155,29 +177,20 @@ class ClosedLoopAutoencoder(Generating, ClosedLoopTraining, keras.Model):
         if not (training or isinstance(features, keras.KerasTensor)):
             features = inputs.as_features(features, self.decoder.features_shape)
             features = inputs.finite(features)
-        images = self._decode(features, training)
+        images = self.decoder(features, training=training)
         if image_size is None:
             return images
         return tiles.cropped_to(images, image_size, self.decoder.stride)
 
-    def _decode(self, features, training=None, like=None, moments=None):
-        """Images of features; cropped, if told so, to the size of others."""
-        images = self.decoder(features, training=training, moments=moments)
-        return images if like is None else tiles.cropped(images, like)
-
-    def _images(self, images):
-        """Images of the right shape; eagerly, also of the right range."""
-        checked = inputs.as_images(images, self.encoder.accepted_shape)
-        if tf.executing_eagerly() and isinstance(checked, tf.Tensor):
-            inputs.in_range(inputs.extremes(images), inputs.MOST)
-        return checked
+    def checked_images(self, images):
+        """Float images of the right shape; eagerly, also of the right range."""
+        return inputs.checked_images(images, self.encoder.accepted_shape)
 
     def reconstruct(self, images, training=None):
         """Images `g(f(x))`."""
-        images = self._images(images)
-        return self._decode(
-            self.encoder(images, training=training), training, images
-        )
+        images = self.checked_images(images)
+        features = self.encoder(images, training=training)
+        return tiles.cropped(self.decoder(features, training=training), images)
 
     def denoise(self, images, sparsity):
         """Reconstructs images with another sparsity `λ` of the first stage.
@@ -190,10 +203,10 @@ class ClosedLoopAutoencoder(Generating, ClosedLoopTraining, keras.Model):
             ValueError: for a sparsity that is negative or not finite, or not
                 one number or one for every image.
         """
-        images = self._images(images)
+        images = self.checked_images(images)
         sparsity = inputs.sparsities(sparsity, images)
         features = self.encoder.activations(images, sparsity=sparsity).features
-        return self._decode(features, like=images)
+        return tiles.cropped(self.decoder(features), images)
 
     def explain(self, image, *arguments, **named):
         """Tells which atoms make an image, stage by stage.
@@ -216,7 +229,7 @@ class ClosedLoopAutoencoder(Generating, ClosedLoopTraining, keras.Model):
         """
         from keras_csc.explanation import explain
 
-        image = self._images(tf.convert_to_tensor(image)[None])
+        image = self.checked_images(tf.convert_to_tensor(image)[None])
         return explain(self, image, *arguments, **named)
 
     def name_atom(self, stage, atom, name):
@@ -260,8 +273,6 @@ class ClosedLoopAutoencoder(Generating, ClosedLoopTraining, keras.Model):
         self(keras.Input(self.encoder.accepted_shape))
         return super().export(str(filepath), format, **kwargs)
 
-    quantize = not_quantized
-
     def freeze_normalizations(self):
         """Keeps the statistics of all normalisations, in training, too.
 
@@ -275,6 +286,165 @@ class ClosedLoopAutoencoder(Generating, ClosedLoopTraining, keras.Model):
             for normalization in player.normalizations:
                 normalization.trainable = False
 
+    def compile(
+        self,
+        optimizer=None,
+        decoder_optimizer=None,
+        game=None,
+        jit_compile=False,
+        run_eagerly=False,
+        steps_per_execution=1,
+    ):
+        """Configures the game.
+
+        *One pass*, without a `decoder_optimizer`: one pass through the loop
+        gives the gradients of both players, and `optimizer` moves all weights.
+        Atoms that encoder and decoder share move by the sum of both gradients.
+        The decoder's loss also has a gradient at the features `z`, which is
+        carried on into the encoder along `x → z`. So the encoder also learns
+        features that can be decoded. For this, the encoder that measures `x̂`
+        is held fixed.
+
+        *Alternating*, as published, with a `decoder_optimizer`: first
+        `optimizer` takes a step of the encoder. Then, in another pass against
+        the new encoder, `decoder_optimizer` takes a step of the decoder and of
+        the atoms that it shares. Each player descends its own loss alone.
+
+        Args:
+            optimizer: of all weights, or of the encoder's weights; by default
+                `DictionaryMuon()`, as in our flag files.
+            decoder_optimizer: another object, for alternating steps.
+            game: `TranscriptionGame`, the default (with a `residual` of 0
+                without sparse codes), or another `Game`.
+            jit_compile, run_eagerly, steps_per_execution: as in Keras. There
+                is no `loss`, and there are no `metrics`.
+
+        Raises:
+            ValueError: for optimizers whose numbers make no sense, that scale
+                the loss or keep moving averages. On several replicas, also for
+                optimizers that clip or accumulate gradients. For a game with an
+                `inner_step` in one pass, or that the encoder does not fit.
+        """
+        game = training_data.checked_game(
+            game, self.encoder, alternating=decoder_optimizer is not None
+        )
+        optimizers = training_data.checked_optimizers(
+            optimizer,
+            decoder_optimizer,
+            self.distribute_strategy.num_replicas_in_sync,
+        )
+        self.make_weights()
+        super().compile(
+            optimizers[0],
+            auto_scale_loss=False,
+            jit_compile=jit_compile,
+            run_eagerly=run_eagerly,
+            steps_per_execution=steps_per_execution,
+        )
+        self.decoder_optimizer = optimizers[1]
+        for optimizer, variables in zip(self.optimizers, self.moved_variables):
+            optimizer.build(variables)
+        self.game = game
+        self.memory = None
+        if game.memory:
+            self.memory = MomentMemory(
+                game.moment_shapes(self.encoder.feature_dim),
+                game.memory,
+                at_least_float32_of(self.encoder.variable_dtype),
+            )
+        self._train_metrics.means = [
+            keras.metrics.Mean(name=name) for name in game.term_names
+        ]
+
+    def get_compile_config(self):
+        if not self.compiled:
+            return None
+        return keras.saving.serialize_keras_object(
+            {name: getattr(self, name) for name in COMPILED}
+        )
+
+    def compile_from_config(self, config):
+        self.compile(**keras.saving.deserialize_keras_object(config))
+
+    @property
+    def step(self):
+        """Number of training steps taken.
+
+        A step updates `optimizer` once. In alternating steps it updates
+        `decoder_optimizer` once; with an inner step the encoder's takes two.
+        """
+        return int(self.optimizers[-1].iterations.numpy())
+
+    @property
+    def optimizers(self):
+        """The optimizer of one pass, or the encoder's and the decoder's."""
+        both = self.optimizer, self.decoder_optimizer
+        return [optimizer for optimizer in both if optimizer is not None]
+
+    @property
+    def moved_variables(self):
+        """The variables that each of the `optimizers` moves.
+
+        The decoder's optimizer moves its weights and the atoms that it shares.
+        """
+        if self.decoder_optimizer is None:
+            return [self.trainable_variables]
+        drawing = self.decoder.trainable_variables + [
+            *self.decoder.shared_atoms
+        ]
+        return [self.encoder.trainable_variables, drawing]
+
+    @property
+    def train_metrics(self):
+        """The metrics of the current game, its terms."""
+        return self._train_metrics.means
+
+    @property
+    def metrics(self):
+        return [*self.train_metrics, self.psnr, self.cosine]
+
+    @fusion()
+    def train_step(self, data):
+        return steps.train_step(self, data)
+
+    def test_step(self, data):
+        return steps.test_step(self, data)
+
+    @functools.wraps(keras.Model.fit)
+    def fit(self, x=None, y=None, *args, **kwargs):
+        if not self.compiled:
+            return super().fit(x, y)  # It says so.
+        with inputs.value_errors():
+            x = training_data.inspected_for_fit(self, x, y, kwargs)
+            self.density = None
+            return super().fit(x, y, *args, **kwargs)
+
+    @functools.wraps(keras.Model.train_on_batch)
+    def train_on_batch(self, x, y=None, *args, **kwargs):
+        x = training_data.inspected(self, x, y, kwargs, labelled=True)
+        logs = super().train_on_batch(x, y, *args, **kwargs)
+        self.density = None
+        return logs
+
+    @functools.wraps(keras.Model.test_on_batch)
+    def test_on_batch(self, x, *args, **kwargs):
+        x = training_data.inspected(self, x, None, kwargs)
+        return super().test_on_batch(x, *args, **kwargs)
+
+    @functools.wraps(keras.Model.evaluate)
+    def evaluate(self, x=None, y=None, *args, **kwargs):
+        with inputs.value_errors():
+            # `fit` has looked at its validation data.
+            if not kwargs.get("_use_cached_eval_dataset"):
+                x = training_data.inspected(self, x, y, kwargs)
+            return super().evaluate(x, y, *args, **kwargs)
+
+    @functools.wraps(keras.Model.predict)
+    def predict(self, x, *args, **kwargs):
+        with inputs.value_errors():
+            x = training_data.inspected(self, x, None, kwargs, inputs.MOST)
+            return super().predict(x, *args, **kwargs)
+
     def save_own_variables(self, store):
         """Saves the density, and the memory of the game.
 
@@ -287,7 +457,7 @@ class ClosedLoopAutoencoder(Generating, ClosedLoopTraining, keras.Model):
 
     def load_own_variables(self, store):
         """Loads the density, or removes it if there is none; and the memory."""
-        self.density = density_in(store)
+        self.density = generating.density_in(store)
         if self.memory is not None:
             self.memory.load_own_variables(store)
 

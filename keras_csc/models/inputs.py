@@ -49,6 +49,14 @@ def as_images(images, image_shape):
     return images
 
 
+def checked_images(images, image_shape):
+    """`as_images`; eagerly, noisy images must be in range, too."""
+    checked = as_images(images, image_shape)
+    if tf.executing_eagerly() and isinstance(checked, tf.Tensor):
+        in_range(extremes(images), MOST)
+    return checked
+
+
 def _large_enough(images):
     """The images, once height and width are known to be `LEAST_SIZE`."""
     size = images.shape[1:3]

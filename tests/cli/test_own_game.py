@@ -61,7 +61,7 @@ def compiled(game, rates):
 def apart(model, images):
     """Difference of the sums of features, in training."""
     real = model.encoder.run_stages(images, training=True)
-    made = model._decode(real.features, True, moments=real.moments)
+    made = model.decoder(real.features, training=True, moments=real.moments)
     again = model.encoder.run_stages(made, training=True)
     return np.sum(real.features - again.features, 0)
 

@@ -95,7 +95,9 @@ def test_the_networks_are_those_of_the_reference(network):
         np.testing.assert_allclose(ours[0], expected[0], atol=1e-6)
         np.testing.assert_allclose(ours[1], expected[1], atol=1e-6)
     np.testing.assert_allclose(
-        model._decode(tf.constant(features), True, moments=output.moments),
+        model.decoder(
+            tf.constant(features), training=True, moments=output.moments
+        ),
         reference.decode(features, moments=moments),
         atol=1e-5,
     )
@@ -193,7 +195,7 @@ def test_a_step_of_one_pass_moves_all_weights_at_once(network):
     given = gradients_of(clone(model), model.game, images)
     by_hand = clone(model)
     real = by_hand.encoder.activations(images, training=True)
-    by_hand._decode(real.features, True, moments=real.moments)
+    by_hand.decoder(real.features, training=True, moments=real.moments)
     by_hand.encoder.update_statistics(real)
     keras.optimizers.SGD(0.05).apply(
         list(map(tf.constant, itertools.chain(*given))),
