@@ -15,7 +15,7 @@ from keras_csc.data.embedded import load_photograph
 from keras_csc.data.image_files import deep_values
 from keras_csc.data.image_files import opened
 from keras_csc.metrics import peak_signal_to_noise_ratio
-from keras_csc.models.architecture import LEAST_SIZE
+from keras_csc.models.inputs import LEAST_SIZE
 from keras_csc.pixels import from_pixels
 from keras_csc.validation import check_integer
 from keras_csc.validation import check_integers

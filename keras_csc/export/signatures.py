@@ -4,7 +4,7 @@ import tensorflow as tf
 
 from keras_csc.data import images as pictures
 from keras_csc.data.images import MAX_PIXELS
-from keras_csc.models.architecture import LEAST_SIZE
+from keras_csc.models.inputs import LEAST_SIZE
 from keras_csc.models.inputs import MOST
 from keras_csc.models.inputs import asserted
 from keras_csc.models.inputs import in_range

@@ -91,8 +91,8 @@ def initialize_from(autoencoder, images, offset=2.0, seed=0):
         )
     if not np.std(images) > 0:
         raise ValueError("Principal components need images with contrast.")
-    numbers = encoder.filters[-1] * encoder.head_size**2
-    most = numbers + int(_hands_parts(encoder, -1))
+    numbers = encoder.filters[-1] * encoder.layout.head_size**2
+    most = numbers + encoder.parts_per_code[-1] - 1
     if not 2 <= encoder.feature_dim <= most:
         raise ValueError(
             "Principal components need two features at least, and at most "
@@ -150,7 +150,7 @@ def _initialize_stage(encoder, number, signal, offset, random, progress):
         return found.reshape(shape[0], shape[1], signal.shape[-1], -1)
 
     if atoms <= numbers or both_signs:
-        if number and _hands_parts(encoder, number - 1):
+        if number and encoder.parts_per_code[number - 1] == 2:
             positive, negative = np.split(signal, 2, -1)
             found = [
                 _of_parts(components(positive - negative), -1),
@@ -171,14 +171,14 @@ def _initialize_stage(encoder, number, signal, offset, random, progress):
     gamma = np.sqrt((variance + normalization.epsilon) / variance.mean())
     if normalization.scale:
         normalization.gamma.assign(gamma)
-    if encoder.rectifies and normalization.center:
+    if not encoder.sparse and normalization.center:
         normalization.beta.assign(offset * gamma)
     return _batched(lambda part: encoder.activate(normalization(part)), codes)
 
 
 def _initialize_head(encoder, signal, offset, seed):
     count, side, _, channels = signal.shape
-    parts = _hands_parts(encoder, -1)
+    parts = encoder.parts_per_code[-1] == 2
     if parts:
         positive, negative = np.split(signal, 2, -1)
         signal = positive - negative
@@ -186,7 +186,7 @@ def _initialize_head(encoder, signal, offset, seed):
     else:
         direction = _least_varying(signal)
     constant = np.tile(direction, side * side) / side
-    if encoder.rectifies:
+    if not encoder.sparse:
         constant = signal.mean(0).ravel()
         constant /= np.linalg.norm(constant)
     signal = signal.reshape(count, -1)
@@ -200,15 +200,10 @@ def _initialize_head(encoder, signal, offset, seed):
         atoms = _of_parts(atoms, -1)
     constant = constant.reshape(side, side, channels, 1)
     encoder.head.kernel.assign(np.concatenate([atoms, constant], -1))
-    if not encoder.rectifies:
+    if encoder.sparse:
         encoder.normalizations[-1].beta.assign(
             offset * length / side * direction
         )
-
-
-def _hands_parts(encoder, number):
-    """Whether a stage hands on the parts of its codes, of either sign."""
-    return encoder.sparse and encoder.parts_per_code[number] == 2
 
 
 def _of_parts(components, sign):
@@ -222,9 +217,7 @@ def _least_varying(signal):
 
 
 def _initialize_moments(decoder, features):
-    signal = features
-    if decoder.features == "vector":
-        signal = signal[:, None, None]
+    signal = np.asarray(decoder.as_map(features))
     *layers, last = decoder.decoding_layers
     for layer, normalization in zip(layers, decoder.normalizations):
         signal = _batched(layer, signal)

@@ -13,11 +13,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_csc.models.architecture import LEAST_SIZE
 from keras_csc.replicas import num_replicas
 from keras_csc.validation import plain
 from keras_csc.validation import shown
 
+# Height and width of the smallest image of an encoder of maps.
+LEAST_SIZE = 8
 MOST = 10.0  # absolute value of a pixel, of noisy images
 DOUBTED = 8  # so many images are hardly all brighter than mid grey
 

@@ -1,4 +1,4 @@
-"""What encoders and decoders have in common: stages, and their shapes."""
+"""Stages with their shapes, which all encoders and decoders have."""
 
 import math
 import typing
@@ -7,11 +7,10 @@ import keras
 from keras import ops
 
 from keras_csc.models.architecture import check_architecture
-from keras_csc.models.architecture import head_size
 from keras_csc.models.inputs import as_features
 from keras_csc.models.inputs import as_images
 from keras_csc.models.inputs import check_shape
-from keras_csc.models.tiles import reflected
+from keras_csc.models.layouts import LAYOUTS
 from keras_csc.ops import postfilter
 from keras_csc.ops import prefilter
 from keras_csc.ops.tensors import at_least_float32
@@ -68,14 +67,20 @@ class StagedEncoder(Player):
     """Stages, each normalised, and a head on the unit sphere.
 
     A subclass makes `coding_layers` and `normalizations`, from the image up,
-    and a `head`. Arguments and errors are as in `Encoder`.
+    and a `head`. It defines `code`, and may define `activate`. Arguments and
+    errors are as in `Encoder`.
+
+    Attributes:
+        layout: `FeatureVector` or `FeatureMap`, the shapes of images and
+            features.
+        parts_per_code: ints, how many channels every stage hands on for a code.
+        block: int, side in pixels of the blocks of a lapped first stage, or 0.
     """
 
-    # Whether the stages solve sparse coding programs.
+    # Whether the stages solve sparse coding programs, in so many steps.
     sparse = False
-    # Whether `activate` is not the identity.
-    rectifies = False
-    lapped = False
+    iterations = 1
+    block = 0
 
     def __init__(
         self,
@@ -98,14 +103,11 @@ class StagedEncoder(Player):
         self.strides = strides
         self.features = features
         self.stride = math.prod(self.stage_strides)
-        self.head_size = head_size(self.image_shape, self.stride, features)
-
-    @property
-    def accepted_shape(self):
-        """Shape of the images that it takes; `None` for any size."""
-        if self.features == "vector":
-            return self.image_shape
-        return (None, None, self.image_shape[-1])
+        self.parts_per_code = (1,) * len(filters)
+        self.layout = LAYOUTS[features](
+            self.image_shape, self.stride, feature_dim
+        )
+        self.accepted_shape = self.layout.images
 
     def build(self, input_shape):
         shape = (None, *self.image_shape)
@@ -151,9 +153,7 @@ class StagedEncoder(Player):
         if not self.built:
             self.build(None)
         codes, used, inputs = [], [], []
-        if self.features == "map":
-            signal = reflected(signal, self.stride)
-        signal = self.to_blocks(signal)
+        signal = self.to_blocks(self.layout.to_places(signal))
         for number, normalization in enumerate(self.normalizations):
             inputs.append(signal)
             own = None if number else sparsity
@@ -190,14 +190,7 @@ class StagedEncoder(Player):
 
     def _features(self, signal):
         features = at_least_float32(self.head(signal))
-        if self.features == "vector":
-            features = ops.reshape(features, (-1, self.feature_dim))
-        return to_sphere(features)
-
-    @property
-    def block(self):
-        """Side in pixels of the blocks of a lapped first stage, or 0."""
-        return self.stage_strides[0] if self.lapped else 0
+        return to_sphere(self.layout.from_map(features))
 
     def to_blocks(self, images):
         """What the first stage is given; a lapped encoder prefilters images."""
@@ -208,17 +201,14 @@ class StagedEncoder(Player):
         return postfilter(signal, self.block) if self.block else signal
 
     def code(self, number, signal, sparsity=None, training=False):
-        """What a stage makes of its input, before it is normalised."""
+        """Codes of a stage for its input, before they are normalised."""
         raise NotImplementedError
 
-    @property
-    def parts_per_code(self):
-        """Ints: how many channels every stage hands on for a code."""
-        return (1,) * len(self.filters)
-
     def parts(self, number, codes):
-        """What is normalised of a stage's codes; here the codes themselves."""
-        return codes
+        """What a stage normalises: its codes, or `[max(z, 0), max(-z, 0)]`."""
+        if self.parts_per_code[number] == 1:
+            return codes
+        return ops.concatenate([ops.relu(codes), ops.relu(-codes)], axis=-1)
 
     def activate(self, signal):
         """What the next stage is given; here the normalised codes."""
@@ -241,10 +231,7 @@ class StagedEncoder(Player):
         return keras.KerasTensor(shape, at_least_float32_of(self.compute_dtype))
 
     def compute_output_shape(self, input_shape):
-        if self.features == "vector":
-            return (input_shape[0], self.feature_dim)
-        sizes = [n and -(-n // self.stride) for n in input_shape[1:3]]
-        return (input_shape[0], *sizes, self.feature_dim)
+        return self.layout.features_of(input_shape)
 
     def get_config(self):
         return {
@@ -282,26 +269,14 @@ class StagedDecoder(Player):
         self._encoder = lambda: encoder
         self.image_shape = encoder.image_shape
         self.stride = encoder.stride
-        self.feature_dim = encoder.feature_dim
-        self.features = encoder.features
+        self.layout = encoder.layout
+        self.map_shape = encoder.layout.map_shape
+        self.features_shape = encoder.layout.features
 
     @property
     def encoder(self):
         """The encoder whose features it draws."""
         return self._encoder()
-
-    @property
-    def map_shape(self):
-        """Shape of the features of an image, as a map of one place or more."""
-        size = [n // self.stride for n in self.image_shape[:2]]
-        size = (1, 1) if self.features == "vector" else size
-        return (*size, self.feature_dim)
-
-    @property
-    def features_shape(self):
-        """Shape of the features that it takes; `None` for any size."""
-        size = () if self.features == "vector" else (None, None)
-        return (*size, self.feature_dim)
 
     def compute_output_spec(self, features, training=None, moments=None):
         check_shape("features", features.shape, self.features_shape)
@@ -309,17 +284,12 @@ class StagedDecoder(Player):
         return keras.KerasTensor(shape, at_least_float32_of(self.compute_dtype))
 
     def compute_output_shape(self, input_shape):
-        if self.features == "vector":
-            return (input_shape[0], *self.image_shape)
-        sizes = [n and n * self.stride for n in input_shape[1:3]]
-        return (input_shape[0], *sizes, self.image_shape[-1])
+        return self.layout.images_of(input_shape)
 
     def as_map(self, features):
         """Features that are known to fit, as a map of one place or more."""
         features = as_features(features, self.features_shape)
-        if self.features == "vector":
-            features = ops.reshape(features, (-1, *self.map_shape))
-        return features
+        return self.layout.to_map(features)
 
     def get_config(self):
         return {

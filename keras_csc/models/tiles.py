@@ -7,7 +7,7 @@ import tensorflow as tf
 from keras import ops
 
 from keras_csc.models import inputs
-from keras_csc.models.architecture import LEAST_SIZE
+from keras_csc.models.inputs import LEAST_SIZE
 from keras_csc.validation import check_integer
 from keras_csc.validation import shown
 
@@ -148,8 +148,7 @@ def encoder_border(encoder):
     `T` solver steps apply `Aᵀ` `T` times and `A` `T - 1` times. So they reach
     `2 T - 1` times as far as one operator. This holds without restarts.
     """
-    steps = 2 * encoder.iterations - 1 if encoder.sparse else 1
-    return steps * decoder_border(encoder)
+    return (2 * encoder.iterations - 1) * decoder_border(encoder)
 
 
 def decoder_border(encoder):

@@ -6,7 +6,7 @@ from keras_csc.models.conv_networks import ConvDecoder
 from keras_csc.models.conv_networks import ConvEncoder
 from keras_csc.models.decoder import Decoder
 from keras_csc.models.encoder import Encoder
-from keras_csc.models.staged import StagedEncoder
+from keras_csc.models.staged import Player
 from keras_csc.validation import check_choice
 
 
@@ -77,8 +77,13 @@ NETWORKS = {
 
 
 def _arguments(model_class):
-    """The arguments that a class has defaults for, and these."""
-    parameters = inspect.signature(model_class.__init__).parameters.values()
+    """The arguments that a network has defaults for, and these."""
+    parameters = [
+        parameter
+        for base in reversed(model_class.__mro__)
+        if issubclass(base, Player)
+        for parameter in inspect.signature(base.__init__).parameters.values()
+    ]
     return {p.name: p.default for p in parameters if p.default is not p.empty}
 
 
@@ -133,8 +138,7 @@ def players(config, **kwargs):
 
 def encoder_arguments(config):
     """The entries of a `config` that are for its encoder."""
-    sparse = NETWORKS[config["network"]][0].sparse
-    return _part(config, Encoder if sparse else StagedEncoder)
+    return _part(config, NETWORKS[config["network"]][0])
 
 
 def _part(config, model_class):
