@@ -13,6 +13,7 @@ from importlib import metadata
 import keras
 
 import keras_csc
+from keras_csc.layers.dictionary_layer import DictionaryLayer
 from keras_csc.models import staged
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -235,6 +236,7 @@ def saved_classes():
     # Which nobody makes.
     return found - {
         keras_csc.losses.TranscriptionGame,
+        DictionaryLayer,
         staged.Player,
         staged.StagedDecoder,
         staged.StagedEncoder,
