@@ -92,16 +92,22 @@ class Encoder(StagedEncoder):
 
     def __init__(
         self,
-        *args,
+        image_shape=(32, 32, 3),
+        filters=(64, 128, 256),
+        feature_dim=128,
+        kernel_size=4,
+        strides=2,
         sparsity=0.1,
         zeros=None,
         nonnegative=False,
         iterations=2,
         tight_frame=True,
         lapped=False,
+        features="vector",
         **kwargs,
     ):
-        super().__init__(*args, **kwargs)
+        architecture = image_shape, filters, feature_dim, kernel_size, strides
+        super().__init__(*architecture, features, **kwargs)
         check_bool(tight_frame=tight_frame, lapped=lapped)
         size, stride = self.kernel_sizes[0], self.stage_strides[0]
         if lapped and (size != stride or size % 2):

@@ -22,8 +22,7 @@ def constructor_parameters(cls):
         named = [
             p
             for p in parameters
-            if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
-            and p.name != "self"
+            if p.kind is p.POSITIONAL_OR_KEYWORD and p.name != "self"
         ]
         found = {**{p.name: p.default for p in named}, **found}
         if not any(p.kind is p.VAR_KEYWORD for p in parameters):

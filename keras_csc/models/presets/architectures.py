@@ -78,13 +78,13 @@ NETWORKS = {
 
 def _arguments(model_class):
     """The arguments that a network has defaults for, and these."""
-    parameters = [
-        parameter
-        for base in reversed(model_class.__mro__)
-        if issubclass(base, Player)
-        for parameter in inspect.signature(base.__init__).parameters.values()
-    ]
-    return {p.name: p.default for p in parameters if p.default is not p.empty}
+    arguments = {}
+    for base in model_class.__mro__:
+        if issubclass(base, Player):
+            for p in inspect.signature(base.__init__).parameters.values():
+                if p.default is not p.empty:
+                    arguments.setdefault(p.name, p.default)
+    return arguments
 
 
 # What an entry is where neither a preset nor a folder says it.
