@@ -120,7 +120,7 @@ class ClosedLoopAutoencoder(keras.Model):
         self.decoder = decoder
         self.density = density
         self.atom_names = {}
-        self.decoder_optimizer = self.memory = None
+        self.decoder_optimizer = self.moment_memory = None
         self.psnr = keras.metrics.MeanMetricWrapper(
             peak_signal_to_noise_ratio, name="psnr"
         )
@@ -345,9 +345,9 @@ class ClosedLoopAutoencoder(keras.Model):
         for optimizer, variables in zip(self.optimizers, self.moved_variables):
             optimizer.build(variables)
         self.game = game
-        self.memory = None
+        self.moment_memory = None
         if game.memory:
-            self.memory = MomentMemory(
+            self.moment_memory = MomentMemory(
                 game.moment_shapes(self.encoder.feature_dim),
                 game.memory,
                 at_least_float32_of(self.encoder.variable_dtype),
@@ -442,7 +442,9 @@ class ClosedLoopAutoencoder(keras.Model):
     @functools.wraps(keras.Model.predict)
     def predict(self, x, *args, **kwargs):
         with inputs.value_errors():
-            x = training_data.inspected(self, x, None, kwargs, inputs.MOST)
+            x = training_data.inspected(
+                self, x, None, kwargs, inputs.LARGEST_PIXEL
+            )
             return super().predict(x, *args, **kwargs)
 
     def save_own_variables(self, store):
@@ -452,14 +454,14 @@ class ClosedLoopAutoencoder(keras.Model):
         """
         if self.density is not None:
             self.density.save_own_variables(store)
-        if self.memory is not None:
-            self.memory.save_own_variables(store)
+        if self.moment_memory is not None:
+            self.moment_memory.save_own_variables(store)
 
     def load_own_variables(self, store):
         """Loads the density, or removes it if there is none; and the memory."""
         self.density = generating.density_in(store)
-        if self.memory is not None:
-            self.memory.load_own_variables(store)
+        if self.moment_memory is not None:
+            self.moment_memory.load_own_variables(store)
 
     def get_config(self):
         """What the model is made of; a density is part of its weights."""
@@ -475,11 +477,11 @@ class ClosedLoopAutoencoder(keras.Model):
 
     @classmethod
     def from_config(cls, config):
-        made = keras.saving.deserialize_keras_object
-        encoder, decoder = made(config["encoder"]), config["decoder"]
+        load = keras.saving.deserialize_keras_object
+        encoder, decoder = load(config["encoder"]), config["decoder"]
         inner = {**decoder["config"], "encoder": encoder}
-        decoder = made({**decoder, "config": inner})
-        policy = made(config["dtype"])
+        decoder = load({**decoder, "config": inner})
+        policy = load(config["dtype"])
         model = cls(encoder, decoder, name=config["name"], dtype=policy)
         for entry in config["atom_names"]:
             model.name_atom(*entry)

@@ -76,7 +76,7 @@ class ConvEncoder(StagedEncoder):
 
 @keras.saving.register_keras_serializable(package="keras_csc")
 class Unnormalized(SharedBatchNormalization):
-    """Leaves its input as it is, and knows its moments."""
+    """Leaves its input as it is, and knows its statistics."""
 
     def __init__(self, **kwargs):
         super().__init__(**{**kwargs, "center": False, "scale": False})
@@ -101,7 +101,7 @@ class ConvDecoder(StagedDecoder):
         features: tensor `(batch, feature_dim)`, or `(batch, map_height,
             map_width, feature_dim)`; vectors of unit norm.
         training: bool.
-        moments: without effect.
+        statistics: without effect.
 
     Output shape: as in `Decoder`.
 
@@ -147,7 +147,7 @@ class ConvDecoder(StagedDecoder):
                 self.normalizations[number].build(shape)
         self.built = True
 
-    def call(self, features, training=None, moments=None):
+    def call(self, features, training=None, statistics=None):
         signal = self.as_map(features)
         for layer, normalization in zip(
             self.decoding_layers, self.normalizations

@@ -186,14 +186,15 @@ class Encoder(StagedEncoder):
         Scalars of an `EncoderOutput`, from the image up. Input and codes are
         constants: the gradient is the dictionary's.
         """
-        found = []
+        errors = []
         for layer, signal, codes in zip(
             self.coding_layers, output.inputs, output.codes
         ):
-            made = at_least_float32(layer.synthesize(ops.stop_gradient(codes)))
-            signal = ops.cast(ops.stop_gradient(signal), made.dtype)
-            found.append(ops.mean(ops.square(signal - made)))
-        return found
+            drawn = layer.synthesize(ops.stop_gradient(codes))
+            drawn = at_least_float32(drawn)
+            signal = ops.cast(ops.stop_gradient(signal), drawn.dtype)
+            errors.append(ops.mean(ops.square(signal - drawn)))
+        return errors
 
     def update_statistics(self, output):
         super().update_statistics(output)

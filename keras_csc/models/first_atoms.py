@@ -59,7 +59,7 @@ def initialize_from(autoencoder, images, offset=2.0, seed=0):
     activations is the direction of the constant atom. Its decoder gets the same
     kernels. The decoder's normalisations keep their `γ` and `β`, but the last
     `γ` gives the images their deviation. Their moving averages become the
-    moments of what is made of the features.
+    statistics of what is made of the features.
 
     Args:
         autoencoder: `ClosedLoopAutoencoder`, whose variables are replaced, and
@@ -126,12 +126,12 @@ def _initialize(autoencoder, images, offset, seed):
         decoder.calibrate(images[:CALIBRATION])
         return
     coding_layers = [*encoder.coding_layers, encoder.head]
-    for own, layer in zip(decoder.decoding_layers, coding_layers[::-1]):
-        own.kernel.assign(layer.kernel)
+    for drawing, layer in zip(decoder.decoding_layers, coding_layers[::-1]):
+        drawing.kernel.assign(layer.kernel)
     features = _batched(autoencoder.encode, images)
-    made = _initialize_moments(decoder, features)
+    drawn = _initialize_statistics(decoder, features)
     gamma = decoder.normalizations[-1].gamma
-    gamma.assign(gamma * (np.std(images) / np.std(made)))
+    gamma.assign(gamma * (np.std(images) / np.std(drawn)))
 
 
 def _initialize_stage(encoder, number, signal, offset, random, progress):
@@ -146,20 +146,22 @@ def _initialize_stage(encoder, number, signal, offset, random, progress):
         """Principal components of patches, of falling variance."""
         stride = encoder.stage_strides[number]
         patches = _some_patches(signal, shape[0], stride, random)
-        found = np.linalg.eigh(np.cov(patches.T, dtype="float32"))[1][:, ::-1]
-        return found.reshape(shape[0], shape[1], signal.shape[-1], -1)
+        _, vectors = np.linalg.eigh(np.cov(patches.T, dtype="float32"))
+        return vectors[:, ::-1].reshape(
+            shape[0], shape[1], signal.shape[-1], -1
+        )
 
     if atoms <= numbers or both_signs:
         if number and encoder.parts_per_code[number - 1] == 2:
             positive, negative = np.split(signal, 2, -1)
-            found = [
+            leading = [
                 _of_parts(components(positive - negative), -1),
                 _of_parts(components(positive + negative), 1),
             ]
         else:
-            found = [components(signal)]
-            found += [-part for part in found]
-        layer.kernel.assign(np.concatenate(found, -1)[..., :atoms])
+            positive = components(signal)
+            leading = [positive, -positive]
+        layer.kernel.assign(np.concatenate(leading, -1)[..., :atoms])
     encoder.update_operator_norms()
     codes = _batched(
         lambda part: encoder.parts(number, encoder.code(number, part)),
@@ -167,7 +169,7 @@ def _initialize_stage(encoder, number, signal, offset, random, progress):
         progress,
     )
     variance = codes.var((0, 1, 2))
-    _assign_moments(normalization, codes)
+    _assign_statistics(normalization, codes)
     gamma = np.sqrt((variance + normalization.epsilon) / variance.mean())
     if normalization.scale:
         normalization.gamma.assign(gamma)
@@ -216,17 +218,17 @@ def _least_varying(signal):
     return np.linalg.eigh(np.cov(signal.mean((1, 2)).T))[1][:, 0]
 
 
-def _initialize_moments(decoder, features):
+def _initialize_statistics(decoder, features):
     signal = np.asarray(decoder.as_map(features))
     *layers, last = decoder.decoding_layers
     for layer, normalization in zip(layers, decoder.normalizations):
         signal = _batched(layer, signal)
-        _assign_moments(normalization, signal)
+        _assign_statistics(normalization, signal)
         signal = _batched(lambda part: ops.relu(normalization(part)), signal)
     return _batched(last, signal)
 
 
-def _assign_moments(normalization, signal):
+def _assign_statistics(normalization, signal):
     normalization.moving_mean.assign(signal.mean((0, 1, 2)))
     normalization.moving_variance.assign(signal.var((0, 1, 2)))
 
@@ -238,19 +240,19 @@ def _some_patches(signal, size, stride, random):
         (padding_before(n, size, stride, "same"), size)
         for n in signal.shape[1:3]
     ]
-    parts = []
+    rows = []
     for start in range(0, len(signal), BATCH):
-        part = signal[start : start + BATCH]
-        part = np.pad(part, [(0, 0), *border, (0, 0)])
+        batch = signal[start : start + BATCH]
+        batch = np.pad(batch, [(0, 0), *border, (0, 0)])
         chosen = random.permutation(height * width)[:PATCHES]
         places = zip(*np.unravel_index(chosen, (height, width)))
         patches = [
-            part[:, top : top + size, left : left + size]
+            batch[:, top : top + size, left : left + size]
             for top, left in ((stride * i, stride * j) for i, j in places)
         ]
         patches = np.stack(patches, 1)
-        parts.append(patches.reshape(len(part) * len(chosen), -1))
-    return np.concatenate(parts)
+        rows.append(patches.reshape(len(batch) * len(chosen), -1))
+    return np.concatenate(rows)
 
 
 def _some_places(signal, random):
@@ -261,13 +263,13 @@ def _some_places(signal, random):
 
 
 def _batched(function, signal, progress=None):
-    parts = []
+    outputs = []
     for start in range(0, len(signal), BATCH):
-        part = function(signal[start : start + BATCH])
-        parts.append(np.asarray(part, "float32"))
+        output = function(signal[start : start + BATCH])
+        outputs.append(np.asarray(output, "float32"))
         if progress:
-            progress.advance(len(part))
-    return np.concatenate(parts)
+            progress.advance(len(output))
+    return np.concatenate(outputs)
 
 
 def initialize_from_patches(autoencoder, images, seed=0):
@@ -319,22 +321,22 @@ def _random_patches(images, size, count, random):
             f"Received: {images.shape}"
         )
     least = LEAST_CONTRAST * images.std()
-    found = []
+    patches = []
     for _ in range(100 * count):
         image = images[random.integers(len(images))]
         top, left = random.integers(0, np.array(image.shape[:2]) - size + 1)
         patch = image[top : top + size, left : left + size]
         if patch.std() > least:
-            found.append(patch)
-        if len(found) == count:
-            return np.stack(found)
+            patches.append(patch)
+        if len(patches) == count:
+            return np.stack(patches)
     raise ValueError(
         f"{count} patches of {size}×{size} pixels with some contrast are "
-        f"needed to begin with. Found {len(found)} in {len(images)} images."
+        f"needed to begin with. Found {len(patches)} in {len(images)} images."
     )
 
 
 def _array(images, image_shape):
     """Float images as an array; errors as in `encode`."""
     images = inputs.as_images(images, image_shape)
-    return inputs.in_range(images, inputs.MOST).numpy()
+    return inputs.in_range(images, inputs.LARGEST_PIXEL).numpy()

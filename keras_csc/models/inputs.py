@@ -19,7 +19,7 @@ from keras_csc.validation import shown
 
 # Height and width of the smallest image of an encoder of maps.
 LEAST_SIZE = 8
-MOST = 10.0  # absolute value of a pixel, of noisy images
+LARGEST_PIXEL = 10.0  # absolute value, in noisy images
 DOUBTED = 8  # so many images are hardly all brighter than mid grey
 
 
@@ -54,7 +54,7 @@ def checked_images(images, image_shape):
     """`as_images`; eagerly, noisy images must be in range, too."""
     checked = as_images(images, image_shape)
     if tf.executing_eagerly() and isinstance(checked, tf.Tensor):
-        in_range(extremes(images), MOST)
+        in_range(extremes(images), LARGEST_PIXEL)
     return checked
 
 
@@ -231,8 +231,8 @@ def asserted(values, condition, data):
         with tf.control_dependencies([check]):
             return tf.identity(values)
     if not known:
-        parts = [p if isinstance(p, str) else _shown(p) for p in data]
-        raise ValueError(" ".join(parts))
+        words = [p if isinstance(p, str) else _shown(p) for p in data]
+        raise ValueError(" ".join(words))
     return values
 
 

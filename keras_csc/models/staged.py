@@ -28,14 +28,14 @@ class EncoderOutput(typing.NamedTuple):
             `(batch, map_height, map_width, feature_dim)`; float32 vectors of
             unit norm.
         codes: list of tensors, the sparse codes of every stage.
-        moments: list of `(mean, variance)`, the batch statistics that
+        statistics: list of `(mean, variance)`, the batch statistics that
             normalised every stage; of `None` in inference.
         inputs: list of tensors, what every stage and the head were given.
     """
 
     features: typing.Any
     codes: list
-    moments: list
+    statistics: list
     inputs: list | None = None
 
 
@@ -111,12 +111,12 @@ class StagedEncoder(Player):
 
     def build(self, input_shape):
         shape = (None, *self.image_shape)
-        for layer, parts, normalization in zip(
+        for layer, count, normalization in zip(
             self.coding_layers, self.parts_per_code, self.normalizations
         ):
             layer.build(shape)
             shape = layer.compute_output_shape(shape)
-            shape = (*shape[:-1], parts * shape[-1])
+            shape = (*shape[:-1], count * shape[-1])
             normalization.build(shape)
         self.head.build(shape)
         self.built = True
@@ -144,11 +144,11 @@ class StagedEncoder(Player):
         images = as_images(images, self.accepted_shape)
         return self.run_stages(images, training, sparsity=sparsity)
 
-    def run_stages(self, signal, training=None, moments=None, sparsity=None):
+    def run_stages(self, signal, training=None, statistics=None, sparsity=None):
         """`activations` of float images that are known to fit.
 
-        `moments`, from the `EncoderOutput` of another batch, normalise instead
-        of the batch's own.
+        `statistics`, from the `EncoderOutput` of another batch, normalise
+        instead of the batch's own.
         """
         if not self.built:
             self.build(None)
@@ -156,16 +156,15 @@ class StagedEncoder(Player):
         signal = self.to_blocks(self.layout.to_places(signal))
         for number, normalization in enumerate(self.normalizations):
             inputs.append(signal)
-            own = None if number else sparsity
-            signal = self.code(number, signal, own, bool(training))
-            codes.append(signal)
-            signal = self.parts(number, signal)
-            if moments is None and training:
-                signal, statistics = normalization.normalize(signal)
+            given = sparsity if number == 0 else None
+            codes.append(self.code(number, signal, given, bool(training)))
+            signal = self.parts(number, codes[-1])
+            given = statistics[number] if statistics else None
+            if training and given is None:
+                signal, given = normalization.normalize(signal)
             else:
-                statistics = moments[number] if moments else None
-                signal = normalization(signal, moments=statistics)
-            used.append(statistics)
+                signal = normalization(signal, statistics=given)
+            used.append(given)
             signal = self.activate(signal)
         inputs.append(signal)
         return EncoderOutput(self._features(signal), codes, used, inputs)
@@ -217,7 +216,7 @@ class StagedEncoder(Player):
     def update_statistics(self, output):
         """Updates what moves with the images, not with gradients."""
         for normalization, (mean, variance) in zip(
-            self.normalizations, output.moments
+            self.normalizations, output.statistics
         ):
             normalization.update(mean, variance)
 
@@ -257,8 +256,8 @@ class StagedDecoder(Player):
     """
 
     def __init__(self, encoder, **kwargs):
-        # Keras would cast the moments to half precision. The layers cast what
-        # they convolve.
+        # Keras would cast the statistics to half precision. The layers cast
+        # what they convolve.
         super().__init__(autocast=False, **kwargs)
         if not isinstance(encoder, self.encoder_class):
             raise ValueError(
@@ -278,7 +277,7 @@ class StagedDecoder(Player):
         """The encoder whose features it draws."""
         return self._encoder()
 
-    def compute_output_spec(self, features, training=None, moments=None):
+    def compute_output_spec(self, features, training=None, statistics=None):
         check_shape("features", features.shape, self.features_shape)
         shape = self.compute_output_shape(features.shape)
         return keras.KerasTensor(shape, at_least_float32_of(self.compute_dtype))

@@ -6,8 +6,6 @@ through `ẑ = f(x̂)`, the decoder's through `x̂ = g(z)`. In a pass `z` and `x
 constants, so that a player's gradient leaves the other player out.
 """
 
-import functools
-
 import keras
 import tensorflow as tf
 
@@ -106,20 +104,22 @@ class Pass:
         with tf.GradientTape(persistent=True) as self.tape:
             self.real = encoder.run_stages(images, training=True)
             self.z = self._constant(self.real.features)
-            statistics = self.real.moments
-            drawn = model.decoder(self.z, training=True, moments=statistics)
+            # The decoder undoes what normalised these images: the batch's
+            # statistics, from which the moving averages differ.
+            statistics = self.real.statistics
+            drawn = model.decoder(self.z, training=True, statistics=statistics)
             self.drawn = tiles.cropped(drawn, images)
             self.x_hat = self._constant(self.drawn)
             shared = statistics if game.shared_statistics else None
             regenerated = encoder.run_stages(self.x_hat, True, shared)
-            memory = model.memory
             self.encoder_loss, self.decoder_loss, self.terms = game.losses(
                 Loop(
                     self.real._replace(features=self.z),
                     regenerated,
                     labels,
-                    memory and functools.partial(memory, training=last),
-                    lambda: encoder.residuals(self.real),
+                    encoder,
+                    model.moment_memory,
+                    last,
                 )
             )
         if last:
@@ -132,11 +132,11 @@ class Pass:
 
     def of_encoder(self, at_z=0.0):
         """Gradients of the encoder's weights; `at_z` adds to that at `z`."""
-        *of_weights, own = _gradients(
+        *of_weights, of_z = _gradients(
             self.tape, self.encoder_loss, [*self.weights, self.z]
         )
         through_z = self.tape.gradient(
-            self.real.features, self.weights, own + at_z
+            self.real.features, self.weights, of_z + at_z
         )
         return [a + b for a, b in zip(of_weights, through_z)]
 

@@ -127,7 +127,7 @@ def start(model, x):
     images = [part for part in images if part.shape[1:] == images[0].shape[1:]]
     start_from(model, tf.concat(images, 0)[:FIRST_IMAGES])
     if isinstance(x, types.GeneratorType):
-        x = (each for each in itertools.chain(taken, x))
+        x = (data for data in itertools.chain(taken, x))
     return x
 
 

@@ -92,8 +92,8 @@ def sparse_code(
         point = codes
         if t > 1:
             point = codes + (t - 1) / following * (codes - previous)
-        made = synthesis(point, scaled, size, strides, padding)
-        values = point - analysis(made, scaled, strides, padding) + target
+        drawn = synthesis(point, scaled, size, strides, padding)
+        values = point - analysis(drawn, scaled, strides, padding) + target
         previous, t = codes, following
         codes = prox(values, threshold)
     return codes

@@ -238,7 +238,7 @@ def test_calibration_draws_channels_nearest_or_rectified_by_contrast(changes):
     assert decoder.calibrated
     output = encoder.activations(images, training=True)
     top = encoder.normalizations[1](
-        encoder.parts(1, output.codes[1]), moments=output.moments[1]
+        encoder.parts(1, output.codes[1]), statistics=output.statistics[1]
     )
     norms = np.linalg.norm(encoder.head(top), axis=-1)
     assert float(decoder.feature_gain) == pytest.approx(np.mean(norms), 1e-5)
@@ -255,7 +255,7 @@ def test_calibration_draws_channels_nearest_or_rectified_by_contrast(changes):
         (drawn[..., n].ravel(), top[..., n].numpy().ravel())
         for n in range(drawn.shape[-1])
     ]
-    made = decoder(output.features, moments=output.moments).numpy()
+    made = decoder(output.features, statistics=output.statistics).numpy()
     if "rectified" not in changes:
         expected = [scipy.stats.linregress(*pair).slope for pair in pairs]
         slope = scipy.stats.linregress(made.ravel(), images.ravel()).slope

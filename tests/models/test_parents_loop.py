@@ -28,7 +28,7 @@ def encoder_turn(model, images, labels):
     with tf.GradientTape() as tape:
         real = model.encoder.activations(images, training=True)
         regenerated = model.decoder(
-            real.features, training=True, moments=real.moments
+            real.features, training=True, statistics=real.statistics
         )
         again = model.encoder.activations(
             tf.stop_gradient(regenerated), training=True
@@ -55,7 +55,7 @@ def decoder_turn(model, images, labels):
     with tf.GradientTape() as tape:
         real = measuring.activations(images, training=True)
         regenerated = model.decoder(
-            real.features, training=True, moments=real.moments
+            real.features, training=True, statistics=real.statistics
         )
         again = measuring.activations(regenerated, training=True)
         loss = objective(real.features, again.features, labels)

@@ -99,8 +99,8 @@ def config(preset, **overrides):
 
 def load(model_class, preset, load_weights=True, dtype=None, **overrides):
     """See `ClosedLoopAutoencoder.from_preset`."""
-    found = find(preset)
-    if load_weights and found.folder is None:
+    stored = find(preset)
+    if load_weights and stored.folder is None:
         raise AdvisedError(
             f"The preset {preset!r} is an architecture without trained "
             f"weights. Train it with `keras-csc train --flagfile={preset}"
@@ -109,19 +109,21 @@ def load(model_class, preset, load_weights=True, dtype=None, **overrides):
             "load_weights",
             "Or pass load_weights=False for first weights to train.",
         )
-    entries = completed(found.entries, **overrides)
+    entries = completed(stored.entries, **overrides)
     model = model_class(*players(entries, dtype=dtype), dtype=dtype)
     if not load_weights:
         model.make_weights()
         return model
     if hubs.is_uri(preset):
         path = hubs.download(preset, [folders.WEIGHTS_FILE])
-        found = found._replace(folder=path)
-    own = completed(found.entries)
-    same = all(np.array_equal(own[key], overrides[key]) for key in overrides)
+        stored = stored._replace(folder=path)
+    unchanged = completed(stored.entries)
+    same = all(
+        np.array_equal(unchanged[key], overrides[key]) for key in overrides
+    )
     if same:
-        folders.name_atoms(model, found)
-    folders.load_weights(model, found, entries)
+        folders.name_atoms(model, stored)
+    folders.load_weights(model, stored, entries)
     if not same:
         model.density = None
     return model
