@@ -2,7 +2,6 @@
 
 import inspect
 import typing
-import warnings
 
 import keras
 from keras import ops
@@ -274,7 +273,7 @@ class MomentMemory:
         """Takes the moments of a store, if they are of the same shapes.
 
         A store of a model that was not in training has none, and changes
-        nothing. Moments of another game are left out, with a warning.
+        nothing. With moments of another game the memory starts anew.
         """
         variables = self.variables
         stored = {n: store[n] for n in variables if n in store.keys()}
@@ -284,12 +283,6 @@ class MomentMemory:
         fits = shapes == {n: tuple(v.shape) for n, v in variables.items()}
         for name, variable in variables.items():
             variable.assign(stored[name] if fits else ops.zeros_like(variable))
-        if not fits:
-            warnings.warn(
-                "The memory of the game starts anew: the file has the memory "
-                "of another game.",
-                stacklevel=2,
-            )
 
 
 def finite_loss(terms):

@@ -1,33 +1,18 @@
-import functools
 import types
 
 import keras
 import tensorflow as tf
 
 from keras_csc.generation import generating
-from keras_csc.losses import MomentMemory
 from keras_csc.metrics import peak_signal_to_noise_ratio
 from keras_csc.models import inputs
 from keras_csc.models import presets
-from keras_csc.models import steps
 from keras_csc.models import tiles
-from keras_csc.models import training_data
-from keras_csc.ops.tensorflow import fusion
-from keras_csc.ops.tensors import at_least_float32_of
+from keras_csc.models import training
 from keras_csc.validation import check_float32
 from keras_csc.validation import check_integer
 from keras_csc.validation import not_quantized
 from keras_csc.validation import shown
-
-# Arguments of `compile`, which files keep.
-COMPILED = (
-    "optimizer",
-    "decoder_optimizer",
-    "game",
-    "jit_compile",
-    "run_eagerly",
-    "steps_per_execution",
-)
 
 
 @keras.saving.register_keras_serializable(package="keras_csc")
@@ -103,11 +88,23 @@ class ClosedLoopAutoencoder(keras.Model):
     >>> regenerated = model.decode(features)
     """
 
-    quantize = not_quantized
+    compile = training.compile
+    get_compile_config = training.get_compile_config
+    compile_from_config = training.compile_from_config
+    train_step = training.train_step
+    test_step = training.test_step
+    fit = training.fit
+    train_on_batch = training.train_on_batch
+    test_on_batch = training.test_on_batch
+    evaluate = training.evaluate
+    predict = training.predict
     fit_density = generating.fit_density
     sample = generating.sample
     interpolate = generating.interpolate
     embed = generating.embed
+    from_preset = classmethod(presets.load)
+    save_to_preset = presets.save
+    quantize = not_quantized
 
     def __init__(self, encoder, decoder, density=None, **kwargs):
         super().__init__(**kwargs)
@@ -209,17 +206,11 @@ class ClosedLoopAutoencoder(keras.Model):
         return tiles.cropped(self.decoder(features), images)
 
     def explain(self, image, *arguments, **named):
-        """Tells which atoms make an image, stage by stage.
+        """Tells which atoms make an image; see `explanation.explain`.
 
         Args:
             image: array `(height, width, channels)`, floats in [-1, 1] or
                 uint8 in 0..255; for a model of maps of any size.
-            arguments, named: as in `explanation.explain`.
-
-        Returns:
-            `explanation.Explanation`, which has the features and the stages. A
-            stage has its codes, and its atoms with their energies and
-            contributions: as found in the image, and as the decoder draws.
 
         Example:
 
@@ -286,86 +277,6 @@ class ClosedLoopAutoencoder(keras.Model):
             for normalization in player.normalizations:
                 normalization.trainable = False
 
-    def compile(
-        self,
-        optimizer=None,
-        decoder_optimizer=None,
-        game=None,
-        jit_compile=False,
-        run_eagerly=False,
-        steps_per_execution=1,
-    ):
-        """Configures the game.
-
-        *One pass*, without a `decoder_optimizer`: one pass through the loop
-        gives the gradients of both players, and `optimizer` moves all weights.
-        Atoms that encoder and decoder share move by the sum of both gradients.
-        The decoder's loss also has a gradient at the features `z`, which is
-        carried on into the encoder along `x → z`. So the encoder also learns
-        features that can be decoded. For this, the encoder that measures `x̂`
-        is held fixed.
-
-        *Alternating*, as published, with a `decoder_optimizer`: first
-        `optimizer` takes a step of the encoder. Then, in another pass against
-        the new encoder, `decoder_optimizer` takes a step of the decoder and of
-        the atoms that it shares. Each player descends its own loss alone.
-
-        Args:
-            optimizer: of all weights, or of the encoder's weights; by default
-                `DictionaryMuon()`, as in our flag files.
-            decoder_optimizer: another object, for alternating steps.
-            game: `TranscriptionGame`, the default (with a `residual` of 0
-                without sparse codes), or another `Game`.
-            jit_compile, run_eagerly, steps_per_execution: as in Keras. There
-                is no `loss`, and there are no `metrics`.
-
-        Raises:
-            ValueError: for optimizers whose numbers make no sense, that scale
-                the loss or keep moving averages. On several replicas, also for
-                optimizers that clip or accumulate gradients. For a game with an
-                `inner_step` in one pass, or that the encoder does not fit.
-        """
-        game = training_data.checked_game(
-            game, self.encoder, alternating=decoder_optimizer is not None
-        )
-        optimizers = training_data.checked_optimizers(
-            optimizer,
-            decoder_optimizer,
-            self.distribute_strategy.num_replicas_in_sync,
-        )
-        self.make_weights()
-        super().compile(
-            optimizers[0],
-            auto_scale_loss=False,
-            jit_compile=jit_compile,
-            run_eagerly=run_eagerly,
-            steps_per_execution=steps_per_execution,
-        )
-        self.decoder_optimizer = optimizers[1]
-        for optimizer, variables in zip(self.optimizers, self.moved_variables):
-            optimizer.build(variables)
-        self.game = game
-        self.moment_memory = None
-        if game.memory:
-            self.moment_memory = MomentMemory(
-                game.moment_shapes(self.encoder.feature_dim),
-                game.memory,
-                at_least_float32_of(self.encoder.variable_dtype),
-            )
-        self._train_metrics.means = [
-            keras.metrics.Mean(name=name) for name in game.term_names
-        ]
-
-    def get_compile_config(self):
-        if not self.compiled:
-            return None
-        return keras.saving.serialize_keras_object(
-            {name: getattr(self, name) for name in COMPILED}
-        )
-
-    def compile_from_config(self, config):
-        self.compile(**keras.saving.deserialize_keras_object(config))
-
     @property
     def step(self):
         """Number of training steps taken.
@@ -403,55 +314,8 @@ class ClosedLoopAutoencoder(keras.Model):
     def metrics(self):
         return [*self.train_metrics, self.psnr, self.cosine]
 
-    @fusion()
-    def train_step(self, data):
-        return steps.train_step(self, data)
-
-    def test_step(self, data):
-        return steps.test_step(self, data)
-
-    @functools.wraps(keras.Model.fit)
-    def fit(self, x=None, y=None, *args, **kwargs):
-        if not self.compiled:
-            return super().fit(x, y)  # It says so.
-        with inputs.value_errors():
-            x = training_data.inspected_for_fit(self, x, y, kwargs)
-            self.density = None
-            return super().fit(x, y, *args, **kwargs)
-
-    @functools.wraps(keras.Model.train_on_batch)
-    def train_on_batch(self, x, y=None, *args, **kwargs):
-        x = training_data.inspected(self, x, y, kwargs, labelled=True)
-        logs = super().train_on_batch(x, y, *args, **kwargs)
-        self.density = None
-        return logs
-
-    @functools.wraps(keras.Model.test_on_batch)
-    def test_on_batch(self, x, *args, **kwargs):
-        x = training_data.inspected(self, x, None, kwargs)
-        return super().test_on_batch(x, *args, **kwargs)
-
-    @functools.wraps(keras.Model.evaluate)
-    def evaluate(self, x=None, y=None, *args, **kwargs):
-        with inputs.value_errors():
-            # `fit` has looked at its validation data.
-            if not kwargs.get("_use_cached_eval_dataset"):
-                x = training_data.inspected(self, x, y, kwargs)
-            return super().evaluate(x, y, *args, **kwargs)
-
-    @functools.wraps(keras.Model.predict)
-    def predict(self, x, *args, **kwargs):
-        with inputs.value_errors():
-            x = training_data.inspected(
-                self, x, None, kwargs, inputs.LARGEST_PIXEL
-            )
-            return super().predict(x, *args, **kwargs)
-
     def save_own_variables(self, store):
-        """Saves the density, and the memory of the game.
-
-        Layers and optimizers save theirs.
-        """
+        """Saves the density, and the memory of the game."""
         if self.density is not None:
             self.density.save_own_variables(store)
         if self.moment_memory is not None:
@@ -486,52 +350,3 @@ class ClosedLoopAutoencoder(keras.Model):
         for entry in config["atom_names"]:
             model.name_atom(*entry)
         return model
-
-    @classmethod
-    def from_preset(cls, preset, load_weights=True, **overrides):
-        """Makes an autoencoder from a preset.
-
-        Nothing that a folder or a hub holds is run as code. Files must have
-        the sizes that the architecture says, and the SHA-256 that
-        `metadata.json` says.
-
-        Args:
-            preset: name of a trained model, `"csc_ctrl_digits"`, or of an
-                architecture, `"digits"` (all names:
-                `keras_csc.models.presets.names()`). Or a folder that
-                `save_to_preset` wrote. Or the URI of such a folder on a hub:
-                `"hf://OWNER/NAME[@REVISION]"` or
-                `"kaggle://OWNER/MODEL/keras/VARIANT[/VERSION]"`.
-            load_weights: bool, whether to load the weights. An architecture
-                has none to load.
-            **overrides: arguments of the preset to replace: `image_shape`,
-                `network` (`"csc"` or `"conv"`), `filters`, `feature_dim`,
-                `sparsity`, `iterations`, ... The density of the
-                features and the names of atoms are loaded only if all are the
-                preset's own.
-
-        Raises:
-            ValueError: for an unknown preset or argument, or a folder that
-                is not complete, is damaged or holds something else.
-            OSError: if a hub can't be reached, has no such model, or refuses.
-            ImportError: for a URI, without the package's extra `hub`.
-        """
-        return presets.load(cls, preset, load_weights, **overrides)
-
-    def save_to_preset(self, folder):
-        """Writes a folder for `from_preset`, laid out as in KerasHub.
-
-        The folder appears complete or not at all. `config.json` has the
-        architecture, and `model.weights.h5` the weights. `metadata.json` has
-        versions, the date, the number of weights and the SHA-256 of the other
-        two.
-
-        Args:
-            folder: path of a folder that does not exist yet.
-
-        Raises:
-            ValueError: if it exists, or for an encoder or decoder of a class of
-                your own.
-            OSError: if it can't be written.
-        """
-        presets.save(self, folder)

@@ -1,4 +1,4 @@
-"""A training step, from the images down.
+"""The gradients of a training step.
 
 `f` is the encoder and `g` the decoder. A pass is `x → z → x̂ → ẑ`. Each player
 descends its own loss: the encoder's weights move it through `z = f(x)` and
@@ -6,43 +6,10 @@ through `ẑ = f(x̂)`, the decoder's through `x̂ = g(z)`. In a pass `z` and `x
 constants, so that a player's gradient leaves the other player out.
 """
 
-import keras
 import tensorflow as tf
 
 from keras_csc.losses import Loop
-from keras_csc.losses.game import finite_loss
 from keras_csc.models import tiles
-from keras_csc.models import training_data
-
-
-def train_step(model, data):
-    """Takes a step of a compiled `ClosedLoopAutoencoder`; returns its logs."""
-    images, labels = training_data.batch(data, model.encoder.accepted_shape)
-    if model.decoder_optimizer is None:
-        gradients, terms = one_pass(model, images, labels)
-        _move(model, gradients)
-    else:
-        if model.game.inner_step:
-            _move(model, inner_step(model, images, labels))
-        _move(model, encoder_step(model, images, labels))
-        gradients, terms = decoder_step(model, images, labels)
-        _move(model, gradients, -1)
-    for metric in model.train_metrics:
-        metric.update_state(terms[metric.name])
-    logs = {metric.name: metric.result() for metric in model.train_metrics}
-    return {**logs, "loss": finite_loss(terms)}
-
-
-def _move(model, gradients, number=0):
-    """One of the model's `optimizers` takes a step."""
-    optimizer, variables = (
-        model.optimizers[number],
-        model.moved_variables[number],
-    )
-    optimizer.apply(gradients, variables)
-    if not variables:  # all frozen, which Keras does not count
-        optimizer.variables[0].assign_add(1)
-    model.encoder.update_operator_norms()
 
 
 def one_pass(model, images, labels):
@@ -153,14 +120,3 @@ def _gradients(tape, loss, sources):
         tf.zeros_like(source) if gradient is None else gradient
         for source, gradient in zip(sources, tape.gradient(loss, sources))
     ]
-
-
-def test_step(model, data):
-    """Measures a batch, and returns the logs: no weight moves."""
-    images, _ = training_data.batch(data, model.encoder.accepted_shape)
-    features = model.encoder.run_stages(images).features
-    regenerated = tiles.cropped(model.decoder(features), images)
-    features_again = model.encoder.run_stages(regenerated).features
-    model.psnr.update_state(images, regenerated)
-    model.cosine.update_state(keras.ops.sum(features * features_again, -1))
-    return {m.name: m.result() for m in (model.psnr, model.cosine)}

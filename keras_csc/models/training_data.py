@@ -1,4 +1,4 @@
-"""What `fit`, `compile` and their like are given, looked at first."""
+"""Checks the data of `fit` and its like, and the arguments of `compile`."""
 
 import collections
 import itertools

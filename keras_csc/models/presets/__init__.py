@@ -98,7 +98,34 @@ def config(preset, **overrides):
 
 
 def load(model_class, preset, load_weights=True, dtype=None, **overrides):
-    """See `ClosedLoopAutoencoder.from_preset`."""
+    """Makes an autoencoder from a preset.
+
+    Nothing that a folder or a hub holds is run as code. Files must have
+    the sizes that the architecture says, and the SHA-256 that
+    `metadata.json` says.
+
+    Args:
+        preset: name of a trained model, `"csc_ctrl_digits"`, or of an
+            architecture, `"digits"` (all names:
+            `keras_csc.models.presets.names()`). Or a folder that
+            `save_to_preset` wrote. Or the URI of such a folder on a hub:
+            `"hf://OWNER/NAME[@REVISION]"` or
+            `"kaggle://OWNER/MODEL/keras/VARIANT[/VERSION]"`.
+        load_weights: bool, whether to load the weights. An architecture
+            has none to load.
+        dtype: of the model, by default Keras's.
+        **overrides: arguments of the preset to replace: `image_shape`,
+            `network` (`"csc"` or `"conv"`), `filters`, `feature_dim`,
+            `sparsity`, `iterations`, ... The density of the
+            features and the names of atoms are loaded only if all are the
+            preset's own.
+
+    Raises:
+        ValueError: for an unknown preset or argument, or a folder that
+            is not complete, is damaged or holds something else.
+        OSError: if a hub can't be reached, has no such model, or refuses.
+        ImportError: for a URI, without the package's extra `hub`.
+    """
     stored = find(preset)
     if load_weights and stored.folder is None:
         raise AdvisedError(

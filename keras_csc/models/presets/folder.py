@@ -177,10 +177,22 @@ def _misfit(path, reason):
 
 
 def save(model, folder, about=None, card=None):
-    """Writes a folder; see `ClosedLoopAutoencoder.save_to_preset`.
+    """Writes a folder for `from_preset`, laid out as in KerasHub.
 
-    `about` are more entries of `metadata.json`, `card` the text of a
-    `README.md`.
+    The folder appears complete or not at all. `config.json` has the
+    architecture, and `model.weights.h5` the weights. `metadata.json` has
+    versions, the date, the number of weights and the SHA-256 of the other
+    two.
+
+    Args:
+        folder: path of a folder that does not exist yet.
+        about: dict, more entries of `metadata.json`.
+        card: str, text of a `README.md`.
+
+    Raises:
+        ValueError: if it exists, or for an encoder or decoder of a class of
+            your own.
+        OSError: if it can't be written.
     """
     players = type(model.encoder), type(model.decoder)
     if players not in NETWORKS.values():
