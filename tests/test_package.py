@@ -107,6 +107,13 @@ def test_imports_lead_down():
             assert below < number or other_part == part, (name, other)
 
 
+def test_the_map_shows_the_floors():
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    rows = re.findall(r"^ {6}(\w+/?(?:, \w+/?)*)(?:$|  )", text, re.MULTILINE)
+    floors = [tuple(row.replace("/", "").split(", ")) for row in rows]
+    assert floors == list(FLOORS)
+
+
 def test_portable_modules_can_be_imported_without_tensorflow():
     pending = [
         name

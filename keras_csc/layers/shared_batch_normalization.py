@@ -130,7 +130,7 @@ class SharedBatchNormalization(keras.layers.BatchNormalization):
         return ops.broadcast_to(ops.mean(variance), ops.shape(mean))
 
     def _factors(self):
-        """`(γ, β)`, with 1 and 0 for what there is not."""
+        """`(γ, β)`: a layer without a scale has 1, without an offset 0."""
         like = at_least_float32(self.moving_mean)
         gamma = self.gamma if self.scale else ops.ones_like(like)
         beta = self.beta if self.center else ops.zeros_like(like)

@@ -47,7 +47,7 @@ class Sparsity:
             self.logarithm.assign(math.log(value))
 
     def tensor(self, given=None):
-        """A number or tensor that broadcasts to codes: `λ`, or what is given.
+        """`λ`, or a given one: a number or tensor that broadcasts to codes.
 
         Args:
             given: number, or tensor with one for all examples or for every one.

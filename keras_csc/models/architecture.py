@@ -1,4 +1,4 @@
-"""What an architecture will need, known before anything of it is made."""
+"""Checks an architecture, and counts its weights, before one is made."""
 
 import math
 
@@ -39,8 +39,8 @@ def check_architecture(
         `(kernel_sizes, stage_strides)`, tuples with an int for each stage.
 
     Raises:
-        ValueError: for an argument that is not what it must be, or weights of
-            more numbers than any such model was ever trained with.
+        ValueError: for an argument of another kind or size, or for more weights
+            than any such model was ever trained with.
     """
     check_choice(LAYOUTS, features=features)
     check_integers(1, length=3, image_shape=image_shape)

@@ -55,11 +55,11 @@ def initialize_from(autoencoder, images, offset=2.0, seed=0):
     Then the gains of a `Decoder` are measured; see `calibrate`.
 
     A `ConvEncoder` is made in the same way. Above the first stage, which has no
-    `β`, `β = offset · γ` keeps most of what is rectified. The mean of the last
-    activations is the direction of the constant atom. Its decoder gets the same
-    kernels. The decoder's normalisations keep their `γ` and `β`, but the last
-    `γ` gives the images their deviation. Their moving averages become the
-    statistics of what is made of the features.
+    `β`, `β = offset · γ` lets most numbers pass the rectifier. The mean of the
+    last activations is the direction of the constant atom. Its decoder gets the
+    same kernels. The decoder's normalisations keep their `γ` and `β`, but the
+    last `γ` gives the images their deviation. The decoder draws the features,
+    and its moving averages become the statistics of its signals.
 
     Args:
         autoencoder: `ClosedLoopAutoencoder`, whose variables are replaced, and

@@ -107,7 +107,7 @@ def check_shape(name, received, shape):
 
 
 def _empty(name):
-    """What is wrong with a batch of nothing."""
+    """Message about an empty batch."""
     replicas = num_replicas()
     if replicas == 1:
         return f"`{name}` must hold at least one item: the batch is empty."

@@ -42,7 +42,7 @@ def batch(data, image_shape):
         raise ValueError(
             "The game compares sets of features, in which no image has a "
             "weight of its own: leave `sample_weight` and `class_weight` out, "
-            "and give what is to count more more often."
+            "and repeat images that are to count more."
         )
     return inputs.as_images(images, image_shape), labels
 
