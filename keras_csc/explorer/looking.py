@@ -141,7 +141,7 @@ def change(
 
 
 def _largest(codes, share):
-    """Keeps a share of the codes that are not 0, the largest; others become 0."""
+    """Keeps the largest share of the codes above 0 in size; others become 0."""
     places = np.flatnonzero(codes)
     order = np.argsort(-np.abs(codes.reshape(-1)[places]), kind="stable")
     chosen = places[order[: round(share * len(places))]]
