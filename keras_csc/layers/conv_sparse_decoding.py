@@ -43,8 +43,8 @@ class ConvSparseDecoding2D(DictionaryLayer):
     Output shape: `(batch, height, width, channels)`.
 
     Raises:
-        ValueError: for an argument that is not as above, an `image_size` that
-            has other codes, or a coding layer that has no atoms yet.
+        ValueError: for an argument that is not as above, or an `image_size`
+            that has other codes.
 
     Reference:
         Dai et al., Closed-loop transcription via convolutional sparse coding,
@@ -104,11 +104,6 @@ class ConvSparseDecoding2D(DictionaryLayer):
         """The dictionary `(k, k, channels, filters)`, own or shared."""
         if self._coding_layer() is None:
             return self._kernel
-        if not self._coding_layer().built:
-            raise ValueError(
-                "`coding_layer` has no atoms yet. Build it, or call it on "
-                f"images, first. Received: {self._coding_layer()}"
-            )
         return self._coding_layer().kernel
 
     def call(self, codes, image_size=None, training=None):

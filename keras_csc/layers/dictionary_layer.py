@@ -10,15 +10,7 @@ from keras_csc.validation import check_integer
 class DictionaryLayer(keras.layers.Layer):
     """A layer with a dictionary of atoms: its `kernel` `(k, k, channels, n)`.
 
-    Args:
-        kernel_size: int, height and width of the atoms.
-        strides: int.
-        padding: `"same"` or `"valid"`.
-        kernel_initializer: initialiser of the dictionary.
-        kernel_constraint: constraint of the dictionary, as in `constraints`.
-
-    Raises:
-        ValueError: for an argument that is not as above.
+    Arguments and errors are as in `ConvSparseDecoding2D`.
     """
 
     def __init__(

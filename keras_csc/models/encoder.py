@@ -206,17 +206,6 @@ class Encoder(StagedEncoder):
         for layer in self.coding_layers:
             layer.update_operator_norm()
 
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "sparsity": self.sparsity,
-            "zeros": self.zeros,
-            "nonnegative": self.nonnegative,
-            "iterations": self.iterations,
-            "tight_frame": self.tight_frame,
-            "lapped": self.lapped,
-        }
-
 
 def _orthonormal(shape, dtype=None):
     """Orthonormal atoms; half precision has no decomposition for them."""

@@ -119,7 +119,8 @@ def _initialize(autoencoder, images, offset, seed):
             encoder, number, signal, offset, random, progress
         )
     if encoder.features == "map":
-        signal = _some_places(signal, random)
+        # Every place is an image of its own.
+        signal = _some_patches(signal, 1, 1, random)[:, None, None]
     _initialize_head(encoder, signal, offset, seed)
     encoder.update_operator_norms()
     if encoder.sparse:
@@ -253,13 +254,6 @@ def _some_patches(signal, size, stride, random):
         patches = np.stack(patches, 1)
         rows.append(patches.reshape(len(batch) * len(chosen), -1))
     return np.concatenate(rows)
-
-
-def _some_places(signal, random):
-    """Some places of every image, each as an image of one place."""
-    places = signal.reshape(len(signal), -1, signal.shape[-1])
-    chosen = random.permutation(places.shape[1])[:PATCHES]
-    return places[:, chosen].reshape(-1, 1, 1, signal.shape[-1])
 
 
 def _batched(function, signal, progress=None):

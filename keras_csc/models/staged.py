@@ -1,5 +1,6 @@
 """Stages with their shapes, which all encoders and decoders have."""
 
+import inspect
 import math
 import typing
 
@@ -39,6 +40,17 @@ class EncoderOutput(typing.NamedTuple):
     inputs: list | None = None
 
 
+def defaults_of(network_class):
+    """The arguments of a network that have defaults, and these."""
+    defaults = {}
+    for base in network_class.__mro__:
+        if issubclass(base, Player):
+            for p in inspect.signature(base.__init__).parameters.values():
+                if p.default is not p.empty:
+                    defaults.setdefault(p.name, p.default)
+    return defaults
+
+
 class Player(keras.Model):
     """A network whose configuration says which of its layers are frozen.
 
@@ -48,6 +60,11 @@ class Player(keras.Model):
     """
 
     quantize = not_quantized
+
+    def output_spec(self, inputs):
+        """Shape and type of the output: at least float32."""
+        shape = self.compute_output_shape(inputs.shape)
+        return keras.KerasTensor(shape, at_least_float32_of(self.compute_dtype))
 
     def get_config(self):
         frozen = [layer.name for layer in self.layers if not layer.trainable]
@@ -226,8 +243,7 @@ class StagedEncoder(Player):
 
     def compute_output_spec(self, images, training=None):
         check_shape("images", images.shape, self.accepted_shape)
-        shape = self.compute_output_shape(images.shape)
-        return keras.KerasTensor(shape, at_least_float32_of(self.compute_dtype))
+        return self.output_spec(images)
 
     def compute_output_shape(self, input_shape):
         return self.layout.features_of(input_shape)
@@ -235,12 +251,7 @@ class StagedEncoder(Player):
     def get_config(self):
         return {
             **super().get_config(),
-            "image_shape": self.image_shape,
-            "filters": self.filters,
-            "feature_dim": self.feature_dim,
-            "kernel_size": self.kernel_size,
-            "strides": self.strides,
-            "features": self.features,
+            **{name: getattr(self, name) for name in defaults_of(type(self))},
         }
 
 
@@ -279,8 +290,7 @@ class StagedDecoder(Player):
 
     def compute_output_spec(self, features, training=None, statistics=None):
         check_shape("features", features.shape, self.features_shape)
-        shape = self.compute_output_shape(features.shape)
-        return keras.KerasTensor(shape, at_least_float32_of(self.compute_dtype))
+        return self.output_spec(features)
 
     def compute_output_shape(self, input_shape):
         return self.layout.images_of(input_shape)

@@ -73,17 +73,15 @@ def inspected(model, x, y, given, limit=UNIT, labelled=False):
     labels are a part of `y` or of the data set, if the game needs them.
     """
     shape = model.encoder.accepted_shape
-    classes = None
-    if labelled and model.compiled and model.game.needs_labels:
-        classes = model.game.num_classes
+    labelled = labelled and model.compiled and model.game.needs_labels
     weights = given.get("class_weight") or given.get("sample_weight")
     if given.get("batch_size") is not None:
         check_integer(1, batch_size=given["batch_size"])
 
     def looked_at(images, labels):
         images = inputs.in_range(images, limit)
-        if classes and labels is not None:
-            labels = inputs.as_labels(labels, classes)
+        if labelled and labels is not None:
+            labels = inputs.as_labels(labels, model.game.num_classes)
         return (images,) if labels is None else (images, labels)
 
     @tf.autograph.experimental.do_not_convert
@@ -197,10 +195,4 @@ def checked_optimizers(optimizer, decoder_optimizer, replicas):
                     "replicas each has a part of the gradient. Leave it out, "
                     "or load the file with compile=False."
                 )
-    first, second = optimizers.values()
-    if first is second:
-        raise ValueError(
-            "`optimizer` and `decoder_optimizer` must be two objects: an "
-            "optimizer keeps the state of one player's weights. Make another."
-        )
-    return first, second
+    return tuple(optimizers.values())

@@ -166,7 +166,6 @@ def test_a_model_that_was_not_compiled_is_saved_and_loaded(tmp_path):
     contracts.check_same_weights(model, loaded)
 
 
-ONE = sgd()
 RESIDUAL = TranscriptionGame(residual=0.5)
 
 
@@ -177,7 +176,6 @@ RESIDUAL = TranscriptionGame(residual=0.5)
         ({}, {"game": "binary"}, "`game`.*'binary'"),
         ({"network": "conv"}, {"game": RESIDUAL}, "`residual`.*0.5"),
         ({}, {"optimizer": keras.optimizers.SGD(use_ema=True)}, "`use_ema`"),
-        ({}, {"optimizer": ONE, "decoder_optimizer": ONE}, "two objects"),
         (
             {},
             {"optimizer": keras.optimizers.LossScaleOptimizer(sgd())},

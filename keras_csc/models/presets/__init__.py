@@ -57,11 +57,6 @@ def find(preset):
     Raises:
         As `ClosedLoopAutoencoder.from_preset`.
     """
-    if not isinstance(preset, (str, os.PathLike)):
-        raise ValueError(
-            "`preset` must be the name of a preset, a folder or the URI of a "
-            f"hub. Received: {shown(preset)}"
-        )
     if hubs.is_uri(preset):
         files = (folders.CONFIG_FILE, folders.METADATA_FILE)
         return folders.read(hubs.download(preset, files))

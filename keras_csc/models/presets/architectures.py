@@ -1,12 +1,10 @@
 """Architectures by name, as data, and the networks that they describe."""
 
-import inspect
-
 from keras_csc.models.conv_networks import ConvDecoder
 from keras_csc.models.conv_networks import ConvEncoder
 from keras_csc.models.decoder import Decoder
 from keras_csc.models.encoder import Encoder
-from keras_csc.models.staged import Player
+from keras_csc.models.staged import defaults_of
 from keras_csc.validation import check_choice
 
 
@@ -76,22 +74,11 @@ NETWORKS = {
 }
 
 
-def _arguments(model_class):
-    """The arguments that a network has defaults for, and these."""
-    arguments = {}
-    for base in model_class.__mro__:
-        if issubclass(base, Player):
-            for p in inspect.signature(base.__init__).parameters.values():
-                if p.default is not p.empty:
-                    arguments.setdefault(p.name, p.default)
-    return arguments
-
-
 # What an entry is where neither a preset nor a folder says it.
 DEFAULTS = {
     "network": "csc",
-    **_arguments(Encoder),
-    **_arguments(Decoder),
+    **defaults_of(Encoder),
+    **defaults_of(Decoder),
 }
 
 
@@ -143,7 +130,7 @@ def encoder_arguments(config):
 
 def _part(config, model_class):
     """The entries of a `config` that are arguments of a class."""
-    return {name: config[name] for name in _arguments(model_class)}
+    return {name: config[name] for name in defaults_of(model_class)}
 
 
 def model_config(model):
