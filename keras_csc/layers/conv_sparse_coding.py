@@ -177,10 +177,6 @@ class ConvSparseCoding2D(DictionaryLayer):
         """`λ` as it is, a float."""
         return float(self._sparsity.tensor())
 
-    @sparsity.setter
-    def sparsity(self, value):
-        self._sparsity.assign(value)
-
     def update_sparsity(self, codes):
         """Moves `λ`, so that the share of zeros among codes nears `zeros`.
 

@@ -23,9 +23,11 @@ class Sparsity:
     def __init__(self, value, zeros=None):
         if zeros is not None:
             check_number("(0, 1)", zeros=zeros)
+        interval = "[0, inf)" if zeros is None else "(0, inf)"
+        check_number(interval, sparsity=value)
+        self._number = value
         self.zeros = zeros
         self.logarithm = None
-        self.assign(value)
 
     def add_weight(self, layer):
         """Adds `log λ` to the weights of a layer, if `λ` is to move."""
@@ -38,13 +40,6 @@ class Sparsity:
                 autocast=False,
                 aggregation="only_first_replica",
             )
-
-    def assign(self, value):
-        interval = "[0, inf)" if self.zeros is None else "(0, inf)"
-        check_number(interval, sparsity=value)
-        self._number = value
-        if self.logarithm is not None:
-            self.logarithm.assign(math.log(value))
 
     def tensor(self, given=None):
         """`λ`, or a given one: a number or tensor that broadcasts to codes.

@@ -142,27 +142,11 @@ def _initialize_stage(encoder, number, signal, offset, random, progress):
     shape = layer.kernel.shape
     numbers, atoms = np.prod(shape[:-1]), shape[-1]
     both_signs = atoms == 2 * numbers and getattr(encoder, "nonnegative", False)
-
-    def components(signal):
-        """Principal components of patches, of falling variance."""
-        stride = encoder.stage_strides[number]
-        patches = _some_patches(signal, shape[0], stride, random)
-        _, vectors = np.linalg.eigh(np.cov(patches.T, dtype="float32"))
-        return vectors[:, ::-1].reshape(
-            shape[0], shape[1], signal.shape[-1], -1
-        )
-
     if atoms <= numbers or both_signs:
-        if number and encoder.parts_per_code[number - 1] == 2:
-            positive, negative = np.split(signal, 2, -1)
-            leading = [
-                _of_parts(components(positive - negative), -1),
-                _of_parts(components(positive + negative), 1),
-            ]
-        else:
-            positive = components(signal)
-            leading = [positive, -positive]
-        layer.kernel.assign(np.concatenate(leading, -1)[..., :atoms])
+        parts = number > 0 and encoder.parts_per_code[number - 1] == 2
+        patches = (shape[0], encoder.stage_strides[number], random)
+        components = _components(signal, parts, *patches)
+        layer.kernel.assign(components[..., :atoms])
     encoder.update_operator_norms()
     codes = _batched(
         lambda part: encoder.parts(number, encoder.code(number, part)),
@@ -177,6 +161,23 @@ def _initialize_stage(encoder, number, signal, offset, random, progress):
     if not encoder.sparse and normalization.center:
         normalization.beta.assign(offset * gamma)
     return _batched(lambda part: encoder.activate(normalization(part)), codes)
+
+
+def _components(signal, parts, size, stride, random):
+    """Principal components of patches, of falling variance, in both signs."""
+
+    def leading(signal):
+        patches = _some_patches(signal, size, stride, random)
+        _, vectors = np.linalg.eigh(np.cov(patches.T, dtype="float32"))
+        return vectors[:, ::-1].reshape(size, size, signal.shape[-1], -1)
+
+    if parts:
+        positive, negative = np.split(signal, 2, -1)
+        signed = _of_parts(leading(positive - negative), -1)
+        absolute = _of_parts(leading(positive + negative), 1)
+        return np.concatenate([signed, absolute], -1)
+    positive = leading(signal)
+    return np.concatenate([positive, -positive], -1)
 
 
 def _initialize_head(encoder, signal, offset, seed):

@@ -354,7 +354,7 @@ def test_a_budget_of_zeros_sets_the_threshold():
     layer.update_sparsity(tf.zeros_like(codes))
     assert layer.sparsity == before
     with pytest.raises(ValueError, match="`sparsity` must be"):
-        layer.sparsity = 0
+        ConvSparseCoding2D(8, 2, sparsity=0, zeros=0.75)
 
 
 def codes(size=(4, 5), dtype="float32"):
