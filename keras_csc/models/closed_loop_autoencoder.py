@@ -88,6 +88,7 @@ class ClosedLoopAutoencoder(keras.Model):
     >>> regenerated = model.decode(features)
     """
 
+    # Its training, from the choice of a game to a step.
     compile = training.compile
     get_compile_config = training.get_compile_config
     compile_from_config = training.compile_from_config
@@ -98,6 +99,7 @@ class ClosedLoopAutoencoder(keras.Model):
     test_on_batch = training.test_on_batch
     evaluate = training.evaluate
     predict = training.predict
+    # The density of its features, and samples from it.
     fit_density = generating.fit_density
     sample = generating.sample
     interpolate = generating.interpolate
@@ -211,12 +213,6 @@ class ClosedLoopAutoencoder(keras.Model):
         Args:
             image: array `(height, width, channels)`, floats in [-1, 1] or
                 uint8 in 0..255; for a model of maps of any size.
-
-        Example:
-
-        >>> stage = model.explain(images[0]).stages[0]
-        >>> strongest = stage.order[:5]
-        >>> stage.contribution(strongest[0])
         """
         from keras_csc.explanation import explain
 
