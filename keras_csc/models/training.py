@@ -5,6 +5,7 @@ repeats `train_step`; `steps` has the gradients.
 """
 
 import functools
+import inspect
 
 import keras
 
@@ -16,16 +17,6 @@ from keras_csc.models import tiles
 from keras_csc.models import training_data
 from keras_csc.ops.tensorflow import fusion
 from keras_csc.ops.tensors import at_least_float32_of
-
-# Arguments of `compile`, which files keep.
-COMPILED = (
-    "optimizer",
-    "decoder_optimizer",
-    "game",
-    "jit_compile",
-    "run_eagerly",
-    "steps_per_execution",
-)
 
 
 def compile(
@@ -103,8 +94,9 @@ def compile(
 def get_compile_config(model):
     if not model.compiled:
         return None
+    _, *names = inspect.signature(compile).parameters
     return keras.saving.serialize_keras_object(
-        {name: getattr(model, name) for name in COMPILED}
+        {name: getattr(model, name) for name in names}
     )
 
 
