@@ -48,12 +48,6 @@ def explain(
     Raises:
         ValueError: for an encoder without sparse codes, with a layer that has
             a `prox`, or one whose `activate` changes the codes.
-
-    Example:
-
-    >>> stage = model.explain(images[0]).stages[0]
-    >>> strongest = stage.order[:5]
-    >>> stage.contribution(strongest[0])
     """
     encoder = model.encoder
     if not encoder.sparse:
