@@ -7,7 +7,7 @@ def from_pixels(pixels):
     """float32 images in [-1, 1] of uint8 pixels.
 
     Raises:
-        ValueError: for what is not uint8, as images in [-1, 1] already are.
+        ValueError: for other types than uint8: floats are in [-1, 1] already.
     """
     pixels = np.asarray(pixels)
     if pixels.dtype != "uint8":

@@ -1,7 +1,7 @@
-"""Imports Keras without lines of TensorFlow's that tell of nothing wrong.
+"""Imports Keras, and leaves out TensorFlow's lines that report no fault.
 
-No log level silences them. Who sets `TF_CPP_MIN_LOG_LEVEL` to 0 or 1 sees all
-of them, also what a process says that TensorFlow ends while it is imported.
+No log level silences them. With `TF_CPP_MIN_LOG_LEVEL` at 0 or 1 all of them
+are shown, also the last words of a process that TensorFlow ends on import.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ GPUS = ("/dev/nvidiactl", "/dev/dxg")
 
 @contextlib.contextmanager
 def without_noise():
-    """Within the context, what is written as an error waits for its end."""
+    """Within the context, text on the standard error waits for its end."""
     with contextlib.ExitStack() as stack:
         with contextlib.suppress(OSError):  # Then nothing is held back.
             file = stack.enter_context(tempfile.TemporaryFile())

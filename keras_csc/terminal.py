@@ -36,7 +36,7 @@ class LiveLine:
             self._write("  ".join(parts) + "\n")
 
     def end(self):
-        """What is printed next, by anyone, does not touch the line."""
+        """Ends the line, so that the next text begins on its own."""
         if self in _open_lines:
             _open_lines.discard(self)
             self._write("\n")

@@ -63,8 +63,8 @@ def check():
 def held():
     """Within the context, the first signal is told and noted in `received`.
 
-    An error after one signal is not its doing, and the signal is forgotten. An
-    error after a second signal may be the signal's doing.
+    One signal causes no error: after an error it is forgotten. A second signal
+    may cause one.
     """
     check()
     _state["held"] = True

@@ -121,8 +121,8 @@ def identification():
 def commit(root=pathlib.Path(__file__).resolve().parents[1]):
     """Commit of the repository `root`, `None` if the package is not in one.
 
-    `-dirty` means other code or flag files than the commit's. Other files do
-    not count: tables of results are written while runs go on.
+    `-dirty` says that code or flag files differ from the commit. Runs write
+    tables of results meanwhile, so other files may differ.
     """
     git = ["git", "--no-optional-locks"]  # a commit would run into locks
     asked = (

@@ -89,7 +89,7 @@ class GaussianEncoder(ConvEncoder):
 
     def run_stages(self, signal, training=None, *args, **kwargs):
         mean, _, output = self.distribution(signal, training)
-        return EncoderOutput(mean, output.codes, output.moments)
+        return EncoderOutput(mean, output.codes, output.statistics)
 
     def distribution(self, images, training=None):
         """Returns means, log-variances and the stages' `EncoderOutput`."""

@@ -98,7 +98,7 @@ def forward(dtype):
     reference = ReferenceLoop(model)
     features, _, moments = reference.encode(images.astype("float64"))[:3]
     output = model.encoder.activations(images, training=True)
-    made = model.decoder(features, training=True, moments=output.moments)
+    made = model.decoder(features, training=True, statistics=output.statistics)
     return relative_difference(
         [np.asarray(values, "float64") for values in (output.features, made)],
         [features, reference.decode(features, moments=moments)],

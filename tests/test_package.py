@@ -13,6 +13,7 @@ from importlib import metadata
 import keras
 
 import keras_csc
+from keras_csc.layers.dictionary_layer import DictionaryLayer
 from keras_csc.models import staged
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -104,6 +105,13 @@ def test_imports_lead_down():
         for other in imported(MODULES[name]) & set(MODULES) - {"keras_csc"}:
             below, other_part = floor(other)
             assert below < number or other_part == part, (name, other)
+
+
+def test_the_map_shows_the_floors():
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    rows = re.findall(r"^ {6}(\w+/?(?:, \w+/?)*)(?:$|  )", text, re.MULTILINE)
+    floors = [tuple(row.replace("/", "").split(", ")) for row in rows]
+    assert floors == list(FLOORS)
 
 
 def test_portable_modules_can_be_imported_without_tensorflow():
@@ -235,6 +243,7 @@ def saved_classes():
     # Which nobody makes.
     return found - {
         keras_csc.losses.TranscriptionGame,
+        DictionaryLayer,
         staged.Player,
         staged.StagedDecoder,
         staged.StagedEncoder,

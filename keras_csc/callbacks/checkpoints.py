@@ -79,7 +79,7 @@ def state_of(model):
     """Lists of variables by owner; of a compiled model, all of its state."""
     if not model.compiled:
         return {"model": list(model.weights)}
-    memory = getattr(model, "memory", None)
+    memory = getattr(model, "moment_memory", None)
     optimizers = getattr(model, "optimizers", [model.optimizer])
     return {
         "model": list(model.weights),

@@ -154,7 +154,7 @@ def _list_split(data_dir, split, validation_fraction):
             raise DataError(
                 f"{root} has a folder {found[0]!r} and none called 'train': it "
                 "would be a class. Call the parts of a divided set 'train' and "
-                "'test', of which there must be both, or rename the class."
+                "'test', and make both, or rename the class."
             )
         limit = int(TEST_FRACTION * 2**64)
         listing = [

@@ -39,7 +39,7 @@ def read(encoded, image_shape, crop_seed=None):
 # Traced once, and not for every pipeline and signature that reads files.
 @tf.function(autograph=False)
 def inspect(encoded, most_pixels=MAX_PIXELS, least_side=1):
-    """What is wrong with a JPEG or PNG file by its header, "" if nothing."""
+    """Fault that the header of a JPEG or PNG file shows, "" if none."""
     kinds = [tf.strings.substr(encoded, 0, len(m)) == m for m in (JPEG, PNG)]
     height, width, problem = tf.case(
         [

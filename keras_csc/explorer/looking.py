@@ -15,7 +15,7 @@ from keras_csc.data.embedded import load_photograph
 from keras_csc.data.image_files import deep_values
 from keras_csc.data.image_files import opened
 from keras_csc.metrics import peak_signal_to_noise_ratio
-from keras_csc.models.architecture import LEAST_SIZE
+from keras_csc.models.inputs import LEAST_SIZE
 from keras_csc.pixels import from_pixels
 from keras_csc.validation import check_integer
 from keras_csc.validation import check_integers
@@ -141,7 +141,7 @@ def change(
 
 
 def _largest(codes, share):
-    """Codes with all but a share of what is not 0 set to 0, the smallest."""
+    """Keeps the largest share of the codes above 0 in size; others become 0."""
     places = np.flatnonzero(codes)
     order = np.argsort(-np.abs(codes.reshape(-1)[places]), kind="stable")
     chosen = places[order[: round(share * len(places))]]

@@ -4,8 +4,8 @@ import tensorflow as tf
 
 from keras_csc.data import images as pictures
 from keras_csc.data.images import MAX_PIXELS
-from keras_csc.models.architecture import LEAST_SIZE
-from keras_csc.models.inputs import MOST
+from keras_csc.models.inputs import LARGEST_PIXEL
+from keras_csc.models.inputs import LEAST_SIZE
 from keras_csc.models.inputs import asserted
 from keras_csc.models.inputs import in_range
 from keras_csc.validation import shown
@@ -223,7 +223,7 @@ def _checked(image, encoder):
     A server and the C library feed a graph without looking at shapes.
     """
     image = tf.ensure_shape(image, (None, *encoder.accepted_shape))
-    return in_range(image, MOST)
+    return in_range(image, LARGEST_PIXEL)
 
 
 def _float(tensor):

@@ -1,12 +1,11 @@
 import functools
-import math
 
 import keras
-import numpy as np
 from keras import ops
 
 from keras_csc import constraints
-from keras_csc.layers.kernels import add_dictionary
+from keras_csc.layers.dictionary_layer import DictionaryLayer
+from keras_csc.layers.sparsity import Sparsity
 from keras_csc.ops import analysis_size
 from keras_csc.ops import frame_bound
 from keras_csc.ops import solve_sparse_code
@@ -15,24 +14,16 @@ from keras_csc.ops import synthesis
 from keras_csc.ops.program import precise_program
 from keras_csc.ops.tensors import as_dtype_of
 from keras_csc.ops.tensors import at_least_float32
-from keras_csc.replicas import replica_sum
 from keras_csc.validation import check_bool
 from keras_csc.validation import check_choice
-from keras_csc.validation import check_finite
 from keras_csc.validation import check_integer
-from keras_csc.validation import check_number
 
 # Unrolled ones: each is a part of the graph.
 MOST_ITERATIONS = 1000
-# By how much `log λ` moves in a training step, for each share of codes that
-# are too few zeros.
-RATE = 0.2
-# In files, says that codes are in the units of the input.
-UNITS = "units_of_input"
 
 
 @keras.saving.register_keras_serializable(package="keras_csc")
-class ConvSparseCoding2D(keras.layers.Layer):
+class ConvSparseCoding2D(DictionaryLayer):
     """Convolutional sparse coding: the output solves a convex program.
 
     `y* = argmin_y  (λ/L)‖y‖₁ + ½‖x - D y‖₂²`,  `D = A / L`,
@@ -134,16 +125,18 @@ class ConvSparseCoding2D(keras.layers.Layer):
         kernel_constraint="unit_atoms",
         **kwargs,
     ):
-        super().__init__(**kwargs)
-        check_integer(
-            1, filters=filters, kernel_size=kernel_size, strides=strides
+        super().__init__(
+            kernel_size,
+            strides,
+            padding,
+            kernel_initializer,
+            kernel_constraint,
+            **kwargs,
         )
-        if zeros is not None:
-            check_number("(0, 1)", zeros=zeros)
+        check_integer(1, filters=filters)
         if nonnegative is None:
             nonnegative = prox is None
         check_bool(nonnegative=nonnegative, relative=relative)
-        check_choice(("same", "valid"), padding=padding)
         check_choice(("unrolled", "implicit"), gradient=gradient)
         check_integer(1, iterations=iterations)
         if gradient == "unrolled":
@@ -157,25 +150,18 @@ class ConvSparseCoding2D(keras.layers.Layer):
                 "it says itself which codes there may be."
             )
         self.filters = filters
-        self.kernel_size = kernel_size
-        self.strides = strides
-        self.padding = padding
         self.zeros = zeros
-        self.sparsity = sparsity
+        self._sparsity = Sparsity(sparsity, zeros)
         self.relative = relative
         self.nonnegative = nonnegative
         self.iterations = iterations
         self.gradient = gradient
         self.prox = prox
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
-        self.kernel_constraint = constraints.get(kernel_constraint)
-        self.input_spec = keras.InputSpec(ndim=4)
 
     def build(self, input_shape):
-        self.compute_output_shape(input_shape)
         channels = input_shape[-1]
         self.input_spec = keras.InputSpec(ndim=4, axes={-1: channels})
-        self.kernel = add_dictionary(self, channels, self.filters)
+        self.kernel = self.add_dictionary(channels, self.filters)
         self.operator_norm = self.add_weight(
             (),
             lambda shape, dtype=None: ops.cast(self._bound(), dtype),
@@ -184,48 +170,20 @@ class ConvSparseCoding2D(keras.layers.Layer):
             autocast=False,
             aggregation="only_first_replica",
         )
-        if self.zeros is not None:
-            self.log_sparsity = self.add_weight(
-                (),
-                keras.initializers.Constant(math.log(self._own_sparsity)),
-                name="log_sparsity",
-                trainable=False,
-                autocast=False,
-                aggregation="only_first_replica",
-            )
+        self._sparsity.add_weight(self)
 
     @property
     def sparsity(self):
         """`λ` as it is, a float."""
-        if self.zeros is None or not self.built:
-            return self._own_sparsity
-        return float(ops.exp(self.log_sparsity))
-
-    @sparsity.setter
-    def sparsity(self, value):
-        interval = "[0, inf)" if self.zeros is None else "(0, inf)"
-        check_number(interval, sparsity=value)
-        self._own_sparsity = value
-        if self.zeros is not None and self.built:
-            self.log_sparsity.assign(math.log(value))
+        return float(self._sparsity.tensor())
 
     def update_sparsity(self, codes):
-        """Moves `λ` so that the share of zeros comes nearer to `zeros`.
+        """Moves `λ`, so that the share of zeros among codes nears `zeros`.
 
-        `log λ ← log λ + 0.2 (zeros - share of zeros among the codes)`, of the
-        codes of all replicas. Without `zeros` it changes nothing.
+        Without `zeros`, and in a frozen layer, it changes nothing.
         """
-        if self.zeros is None or not self.trainable:
-            return
-        dtype = self.log_sparsity.dtype
-        found, count = replica_sum(
-            (
-                ops.sum(ops.cast(ops.equal(codes, 0), dtype)),
-                ops.cast(ops.size(codes), dtype),
-            )
-        )
-        change = RATE * (self.zeros - found / count)
-        self.log_sparsity.assign(self.log_sparsity + change)
+        if self.trainable:
+            self._sparsity.update(codes)
 
     def frame_bound(self, training=None):
         """`L`, a scalar tensor: of the atoms as they are, with its gradient.
@@ -260,24 +218,7 @@ class ConvSparseCoding2D(keras.layers.Layer):
         self.operator_norm.assign(self._bound())
 
     def set_dictionary(self, atoms):
-        """Replaces the dictionary, and computes its step size.
-
-        Args:
-            atoms: array `(kernel_size, kernel_size, channels, filters)`. The
-                dictionary is one near them that satisfies the constraint.
-
-        Raises:
-            ValueError: for atoms of another shape, or with NaN or infinity.
-        """
-        atoms = ops.convert_to_tensor(atoms, self.kernel.dtype)
-        if tuple(atoms.shape) != tuple(self.kernel.shape):
-            raise ValueError(
-                f"`atoms` must have the shape {tuple(self.kernel.shape)}. "
-                f"Received: {tuple(atoms.shape)}"
-            )
-        check_finite("atoms", ops.convert_to_numpy(atoms))
-        atoms = constraints.satisfied(self.kernel_constraint, atoms)
-        self.kernel.assign(atoms)
+        super().set_dictionary(atoms)
         self.update_operator_norm()
 
     def call(self, images, sparsity=None, training=None):
@@ -305,16 +246,13 @@ class ConvSparseCoding2D(keras.layers.Layer):
         return self._solve(images, sparsity, bound, iterations, tolerance)
 
     def _solve(self, images, sparsity, bound, iterations, tolerance=None):
-        images = ops.cast(images, self.compute_dtype)
         solver = functools.partial(sparse_code, prox=self.prox)
         if self.gradient == "implicit" or tolerance is not None:
             self._check_penalty_is_known()
             solver = functools.partial(solve_sparse_code, tolerance=tolerance)
-        dictionary, sparsity = self._program(sparsity, bound)
         return solver(
-            images,
-            dictionary,
-            sparsity,
+            ops.cast(images, self.compute_dtype),
+            *self._program(sparsity, bound),
             bound,
             self.nonnegative,
             self.strides,
@@ -325,16 +263,7 @@ class ConvSparseCoding2D(keras.layers.Layer):
 
     def _program(self, sparsity, bound):
         """`(D, penalty)`: `A / L`, and `λ / L` or the `s` of `s · rms(Dᵀx)`."""
-        if sparsity is None and self.zeros is not None:
-            sparsity = ops.exp(self.log_sparsity)
-        elif sparsity is None:
-            sparsity = self._own_sparsity
-        elif isinstance(sparsity, (int, float)):
-            check_number("[0, inf)", sparsity=sparsity)
-        else:
-            sparsity = ops.convert_to_tensor(sparsity)
-            if len(sparsity.shape) > 0:
-                sparsity = ops.reshape(sparsity, (-1, 1, 1, 1))
+        sparsity = self._sparsity.tensor(sparsity)
         dictionary = at_least_float32(self.kernel) / bound
         if not self.relative:
             sparsity = as_dtype_of(sparsity, bound) / bound
@@ -343,20 +272,13 @@ class ConvSparseCoding2D(keras.layers.Layer):
     def synthesize(self, codes, image_size=None):
         """Returns `D y = A y / L`, images of the codes.
 
+        A functional model draws by `ConvSparseDecoding2D(coding_layer=layer)`.
+
         Args:
             codes: tensor `(batch, code_height, code_width, filters)`.
             image_size: `(height, width)`, by default as in
                 `ops.synthesis_size`.
-
-        Raises:
-            ValueError: for a Keras tensor. A functional model draws by the
-                layer `ConvSparseDecoding2D(coding_layer=...)`.
         """
-        if keras.backend.is_keras_tensor(codes):
-            raise ValueError(
-                "`synthesize` takes no Keras tensor. In a functional model, "
-                "draw by ConvSparseDecoding2D(coding_layer=layer)(codes)."
-            )
         return synthesis(
             codes,
             as_dtype_of(self.dictionary(), codes),
@@ -402,34 +324,17 @@ class ConvSparseCoding2D(keras.layers.Layer):
             analysis_size(n, self.kernel_size, self.strides, self.padding)
             for n in input_shape[1:3]
         ]
-        if any(n is not None and n < 1 for n in sizes):
-            least = self.kernel_size if self.padding == "valid" else 1
-            raise ValueError(
-                f"Images must be of at least {least}×{least} pixels. "
-                f"Received: {tuple(input_shape)}"
-            )
         return (input_shape[0], *sizes, self.filters)
 
-    def save_own_variables(self, store):
-        super().save_own_variables(store)
-        store[UNITS] = np.ones(())
-
     def load_own_variables(self, store):
-        names = set(store.keys())
-        if names and UNITS not in names:
-            raise ValueError(
-                "These weights are of an earlier version, whose codes have "
-                "other units. Train the model again."
-            )
-        super().load_own_variables({n: store[n] for n in names - {UNITS}})
+        # A mark beside the weights in files that ship.
+        names = set(store.keys()) - {"units_of_input"}
+        super().load_own_variables({name: store[name] for name in names})
 
     def get_config(self):
         return {
             **super().get_config(),
             "filters": self.filters,
-            "kernel_size": self.kernel_size,
-            "strides": self.strides,
-            "padding": self.padding,
             "sparsity": self.sparsity,
             "relative": self.relative,
             "zeros": self.zeros,
@@ -438,10 +343,4 @@ class ConvSparseCoding2D(keras.layers.Layer):
             "gradient": self.gradient,
             "prox": self.prox
             and keras.saving.serialize_keras_object(self.prox),
-            "kernel_initializer": keras.initializers.serialize(
-                self.kernel_initializer
-            ),
-            "kernel_constraint": keras.constraints.serialize(
-                self.kernel_constraint
-            ),
         }

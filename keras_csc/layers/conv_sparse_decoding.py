@@ -1,19 +1,17 @@
 import keras
 import numpy as np
 
-from keras_csc import constraints
 from keras_csc.layers.conv_sparse_coding import ConvSparseCoding2D
-from keras_csc.layers.kernels import add_dictionary
+from keras_csc.layers.dictionary_layer import DictionaryLayer
 from keras_csc.ops import synthesis
 from keras_csc.ops import synthesis_size
 from keras_csc.ops.convolution import check_code_size
 from keras_csc.ops.tensors import as_dtype_of
-from keras_csc.validation import check_choice
 from keras_csc.validation import check_integer
 
 
 @keras.saving.register_keras_serializable(package="keras_csc")
-class ConvSparseDecoding2D(keras.layers.Layer):
+class ConvSparseDecoding2D(DictionaryLayer):
     """Convolutional sparse decoding: the generative model `x = A z`.
 
     A transposed convolution of the codes with a dictionary of atoms, without
@@ -45,8 +43,8 @@ class ConvSparseDecoding2D(keras.layers.Layer):
     Output shape: `(batch, height, width, channels)`.
 
     Raises:
-        ValueError: for an argument that is not as above, an `image_size` that
-            has other codes, or a coding layer that has no atoms yet.
+        ValueError: for an argument that is not as above, or an `image_size`
+            that has other codes.
 
     Reference:
         Dai et al., Closed-loop transcription via convolutional sparse coding,
@@ -72,7 +70,6 @@ class ConvSparseDecoding2D(keras.layers.Layer):
         coding_layer=None,
         **kwargs,
     ):
-        super().__init__(**kwargs)
         if isinstance(coding_layer, dict):
             coding_layer = keras.saving.deserialize_keras_object(coding_layer)
         if coding_layer is not None:
@@ -82,23 +79,23 @@ class ConvSparseDecoding2D(keras.layers.Layer):
             kernel_size = np.ravel(coding_layer.kernel_size)[0].item()
         else:
             check_integer(1, channels=channels)
-        check_integer(1, kernel_size=kernel_size, strides=strides)
-        check_choice(("same", "valid"), padding=padding)
+        super().__init__(
+            kernel_size,
+            strides,
+            padding,
+            kernel_initializer,
+            kernel_constraint,
+            **kwargs,
+        )
         self.channels = channels
-        self.kernel_size = kernel_size
-        self.strides = strides
-        self.padding = padding
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
-        self.kernel_constraint = constraints.get(kernel_constraint)
         # A function: Keras would save what an attribute or property holds.
         self._coding_layer = lambda: coding_layer
-        self.input_spec = keras.InputSpec(ndim=4)
 
     def build(self, input_shape):
         filters = input_shape[-1]
         self.input_spec = keras.InputSpec(ndim=4, axes={-1: filters})
         if self._coding_layer() is None:
-            self._kernel = add_dictionary(self, self.channels, filters)
+            self._kernel = self.add_dictionary(self.channels, filters)
         else:
             self.channels = self.kernel.shape[2]
 
@@ -107,11 +104,6 @@ class ConvSparseDecoding2D(keras.layers.Layer):
         """The dictionary `(k, k, channels, filters)`, own or shared."""
         if self._coding_layer() is None:
             return self._kernel
-        if not self._coding_layer().built:
-            raise ValueError(
-                "`coding_layer` has no atoms yet. Build it, or call it on "
-                f"images, first. Received: {self._coding_layer()}"
-            )
         return self._coding_layer().kernel
 
     def call(self, codes, image_size=None, training=None):
@@ -140,20 +132,8 @@ class ConvSparseDecoding2D(keras.layers.Layer):
         return keras.KerasTensor(shape, dtype=self.compute_dtype)
 
     def get_config(self):
-        if self._coding_layer() is not None:
-            # Keras restores one layer where a model holds it twice.
-            coding = keras.saving.serialize_keras_object(self._coding_layer())
-            return {**super().get_config(), "coding_layer": coding}
-        return {
-            **super().get_config(),
-            "channels": self.channels,
-            "kernel_size": self.kernel_size,
-            "strides": self.strides,
-            "padding": self.padding,
-            "kernel_initializer": keras.initializers.serialize(
-                self.kernel_initializer
-            ),
-            "kernel_constraint": keras.constraints.serialize(
-                self.kernel_constraint
-            ),
-        }
+        if self._coding_layer() is None:
+            return {**super().get_config(), "channels": self.channels}
+        # Keras restores one layer where a model holds it twice.
+        coding = keras.saving.serialize_keras_object(self._coding_layer())
+        return {**keras.layers.Layer.get_config(self), "coding_layer": coding}

@@ -18,7 +18,7 @@ class SharedBatchNormalization(keras.layers.BatchNormalization):
     `trainable = False` they are the moving averages in training, too, and no
     average moves, as in Keras's layer.
 
-    A call with `moments` uses these instead, and updates nothing. So
+    A call with `statistics` uses these instead, and updates nothing. So
     regenerated images can be normalised with the statistics of real images:
     then a wrong scale or offset stays visible in their features.
 
@@ -38,8 +38,8 @@ class SharedBatchNormalization(keras.layers.BatchNormalization):
     Call arguments:
         inputs: tensor `(batch, ..., channels)`.
         training: bool.
-        moments: `(mean, variance)`, each of shape `(channels,)`, for instance
-            from `layer.normalize(other_inputs)`.
+        statistics: `(mean, variance)`, each of shape `(channels,)`, as of
+            `layer.normalize(other_inputs)`.
 
     Input shape: `(batch, ..., channels)`. Output shape: the same.
 
@@ -76,29 +76,29 @@ class SharedBatchNormalization(keras.layers.BatchNormalization):
         )
         self.isotropic = isotropic
 
-    def call(self, inputs, training=None, moments=None):
+    def call(self, inputs, training=None, statistics=None):
         inputs = ops.cast(inputs, self.compute_dtype)
-        if moments is not None:
-            return self._scaled(inputs, *moments)
+        if statistics is not None:
+            return self._scaled(inputs, *statistics)
         if not training:
             return self._scaled(inputs, *self._moving())
-        outputs, moments = self.normalize(inputs)
-        self.update(*moments)
+        outputs, statistics = self.normalize(inputs)
+        self.update(*statistics)
         return outputs
 
     def normalize(self, inputs):
         """Normalises with the statistics of the batch, without an update.
 
         Returns:
-            `(outputs, (mean, variance))`; the moments are over all axes but
+            `(outputs, (mean, variance))`; the statistics are over all axes but
             the last, and over all replicas, of shape `(channels,)`. No
-            gradient flows through the moments themselves. With
+            gradient flows through the statistics themselves. With
             `trainable = False` they are the moving averages.
         """
         if not self.trainable:
-            moments = self._moving()
-            return self._scaled(inputs, *moments), moments
-        mean, variance = batch_moments(inputs, self._moving()[0])
+            statistics = self._moving()
+            return self._scaled(inputs, *statistics), statistics
+        mean, variance = batch_statistics(inputs, self._moving()[0])
         outputs = self._scaled(inputs, mean, variance)
         return outputs, (ops.stop_gradient(mean), ops.stop_gradient(variance))
 
@@ -109,7 +109,7 @@ class SharedBatchNormalization(keras.layers.BatchNormalization):
         )
 
     def _scaled(self, inputs, mean, variance):
-        """Normalises with these moments."""
+        """Normalises with these statistics."""
         gamma, beta = self._factors()
         variance = self._divisor(mean, variance)
         scale = ops.rsqrt(variance + self.epsilon) * gamma
@@ -130,30 +130,30 @@ class SharedBatchNormalization(keras.layers.BatchNormalization):
         return ops.broadcast_to(ops.mean(variance), ops.shape(mean))
 
     def _factors(self):
-        """`(γ, β)`, with 1 and 0 for what there is not."""
+        """`(γ, β)`: a layer without a scale has 1, without an offset 0."""
         like = at_least_float32(self.moving_mean)
         gamma = self.gamma if self.scale else ops.ones_like(like)
         beta = self.beta if self.center else ops.zeros_like(like)
         return at_least_float32(gamma), at_least_float32(beta)
 
-    def undo(self, outputs, moments=None, gain=1.0):
+    def undo(self, outputs, statistics=None, gain=1.0):
         """The inverse map, `x = gain · (y - β) / γ · √(v + ε) + m`.
 
-        No gradient flows to the moments, `β` and `γ`.
+        No gradient flows to the statistics, `β` and `γ`.
 
         Args:
             outputs: tensor `(batch, ..., channels)`.
-            moments: as in a call, by default the moving averages.
+            statistics: as in a call, by default the moving averages.
             gain: number or tensor `(channels,)`.
         """
-        mean, variance = self._moving() if moments is None else moments
+        mean, variance = self._moving() if statistics is None else statistics
         gamma, beta = map(ops.stop_gradient, self._factors())
         deviation = ops.sqrt(self._divisor(mean, variance) + self.epsilon)
         scale = gain * ops.stop_gradient(deviation / gamma)
         return (at_least_float32(outputs) - beta) * scale + mean
 
     def update(self, mean, variance):
-        """Moves the moving averages towards a batch's `moments`.
+        """Moves the moving averages towards a batch's `statistics`.
 
         With `trainable = False` they stay.
         """
@@ -170,7 +170,7 @@ class SharedBatchNormalization(keras.layers.BatchNormalization):
         return {**super().get_config(), "isotropic": self.isotropic}
 
 
-def batch_moments(inputs, near):
+def batch_statistics(inputs, near):
     """Mean and variance of every channel, over all replicas.
 
     Sums are of differences from a mean: float32 can't tell a small deviation

@@ -2,7 +2,6 @@
 
 import inspect
 import typing
-import warnings
 
 import keras
 from keras import ops
@@ -20,10 +19,9 @@ class Loop:
         real: `EncoderOutput` of the images `x`, in training.
         regenerated: `EncoderOutput` of the regenerated images `x̂`.
         labels: int tensor `(n,)` of the images, or `None`.
-        remember: function of a dict of moments of the global batch, which
-            returns the moments of more batches; see `MomentMemory`.
-        residuals: function that returns a list of `E_l`, what every stage's
-            codes leave of its input; see `Encoder.residuals`.
+        encoder: the encoder of both, whose `residuals` a term may ask for.
+        memory: `MomentMemory`; `None` for rates of this batch alone.
+        last: bool, whether it is the step's last pass, which the memory keeps.
     """
 
     def __init__(
@@ -31,14 +29,16 @@ class Loop:
         real,
         regenerated=None,
         labels=None,
-        remember=None,
-        residuals=None,
+        encoder=None,
+        memory=None,
+        last=True,
     ):
         self.real = real
         self.regenerated = regenerated
         self._labels = labels
-        self._remember = remember
-        self.residuals = residuals
+        self._encoder = encoder
+        self._memory = memory
+        self._last = last
         self._weight = None
 
     @property
@@ -77,7 +77,16 @@ class Loop:
                 memory, any structure of tensors.
         """
         moments = replica_sum(moments)
-        return self._remember(moments) if self._remember else moments
+        if self._memory is None:
+            return moments
+        return self._memory(moments, training=self._last)
+
+    def residuals(self):
+        """List of `E_l`, scalars: what every stage's codes leave of its input.
+
+        See `Encoder.residuals`.
+        """
+        return self._encoder.residuals(self.real)
 
     def mean(self, value):
         """A mean over this replica's images, weighed by their number.
@@ -164,10 +173,11 @@ class Game:
         for term in self.terms():
             values = term.measure(loop)
             scalars.update(zip(term.names, values, strict=True))
-            weighed.append((term.encoder, term.decoder, values[0]))
+            weighed.append(((term.encoder, term.decoder), values[0]))
         replicas = num_replicas()
         encoder_loss, decoder_loss = (
-            sum(each[player] * each[-1] for each in weighed) / replicas
+            sum(weights[player] * value for weights, value in weighed)
+            / replicas
             for player in (0, 1)
         )
         return encoder_loss, decoder_loss, scalars
@@ -245,13 +255,14 @@ class MomentMemory:
         scale = 1 / (1 - self.momentum)
         remembered = {}
         for name, batch in moments.items():
-            memory = self.variables[name]
-            value = self.momentum * ops.convert_to_tensor(memory)
-            value += ops.cast(ops.stop_gradient(batch), value.dtype)
+            variable, constant = self.variables[name], ops.stop_gradient(batch)
+            value = self.momentum * ops.convert_to_tensor(variable)
+            value += ops.cast(constant, value.dtype)
             if training:
-                memory.assign(value)
-            own = scale * (batch - ops.stop_gradient(batch))
-            remembered[name] = ops.cast(value, batch.dtype) + own
+                variable.assign(value)
+            # 0, with the gradient of the batch.
+            change = scale * (batch - constant)
+            remembered[name] = ops.cast(value, batch.dtype) + change
         return remembered
 
     def save_own_variables(self, store):
@@ -262,19 +273,16 @@ class MomentMemory:
         """Takes the moments of a store, if they are of the same shapes.
 
         A store of a model that was not in training has none, and changes
-        nothing. Moments of another game are left out, with a warning.
+        nothing. With moments of another game the memory starts anew.
         """
-        own = self.variables.items()
-        found = {n: store[n] for n in self.variables if n in store.keys()}
-        fits = all(n in found and found[n].shape == v.shape for n, v in own)
-        for name, variable in own if found else ():
-            variable.assign(found[name] if fits else ops.zeros_like(variable))
-        if found and not fits:
-            warnings.warn(
-                "The memory of the game starts anew: the file has the memory "
-                "of another game.",
-                stacklevel=2,
-            )
+        variables = self.variables
+        stored = {n: store[n] for n in variables if n in store.keys()}
+        if not stored:
+            return
+        shapes = {name: array.shape for name, array in stored.items()}
+        fits = shapes == {n: tuple(v.shape) for n, v in variables.items()}
+        for name, variable in variables.items():
+            variable.assign(stored[name] if fits else ops.zeros_like(variable))
 
 
 def finite_loss(terms):

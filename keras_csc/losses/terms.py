@@ -74,11 +74,11 @@ def residual(loop):
 def multistage(loop):
     """`S = Σ_l ρ^l mean ((h_l(x̂) - h_l(x)) / σ_l)² / Σ_l ρ^l`."""
     real, regenerated = loop.real, loop.regenerated
-    stages = zip(real.codes, regenerated.codes, real.moments)
+    stages = zip(real.codes, regenerated.codes, real.statistics)
     total = weights = 0.0
-    for stage, (code, other, moments) in enumerate(stages):
+    for stage, (code, other, statistics) in enumerate(stages):
         weight = DECAY**stage
-        total += weight * _relative_distance(code, other, *moments)
+        total += weight * _relative_distance(code, other, *statistics)
         weights += weight
     return (loop.mean(total / weights),)
 

@@ -1,7 +1,8 @@
-"""What an architecture will need, known before anything of it is made."""
+"""Checks an architecture, and counts its weights, before one is made."""
 
 import math
 
+from keras_csc.models.layouts import LAYOUTS
 from keras_csc.validation import check_choice
 from keras_csc.validation import check_integer
 from keras_csc.validation import check_integers
@@ -10,8 +11,6 @@ from keras_csc.validation import shown
 MOST_FEATURES = 8192
 MOST_NUMBERS = 2**28
 MOST_STAGES = 16
-# Height and width of the smallest image of an encoder of maps.
-LEAST_SIZE = 8
 
 
 def of_every_stage(stages, **arguments):
@@ -31,24 +30,6 @@ def of_every_stage(stages, **arguments):
     return tuple(value)
 
 
-def head_size(image_shape, stride, features):
-    """Height of the kernel of the head: the height of the last codes, or 1.
-
-    Raises:
-        ValueError: for sides that are not divisible by the stride, or that are
-            not equal if an image has one vector.
-    """
-    height, width, _ = image_shape
-    square = "square, " if features == "vector" else ""
-    if height % stride or width % stride or (square and height != width):
-        raise ValueError(
-            f"`image_shape` must be {square}with sides divisible by {stride}, "
-            f"the product of the stages' strides. Received: "
-            f"{tuple(image_shape)}"
-        )
-    return height // stride if features == "vector" else 1
-
-
 def check_architecture(
     image_shape, filters, feature_dim, kernel_size, strides, features
 ):
@@ -58,10 +39,10 @@ def check_architecture(
         `(kernel_sizes, stage_strides)`, tuples with an int for each stage.
 
     Raises:
-        ValueError: for an argument that is not what it must be, or weights of
-            more numbers than any such model was ever trained with.
+        ValueError: for an argument of another kind or size, or for more weights
+            than any such model was ever trained with.
     """
-    check_choice(("vector", "map"), features=features)
+    check_choice(LAYOUTS, features=features)
     check_integers(1, length=3, image_shape=image_shape)
     check_integers(1, filters=filters)
     check_integer(1, MOST_STAGES, **{"len(filters)": len(filters)})
@@ -99,7 +80,7 @@ def kernel_numbers(
     stages = len(filters)
     sizes = of_every_stage(stages, kernel_size=kernel_size)
     stride = math.prod(of_every_stage(stages, strides=strides))
-    side = head_size(image_shape, stride, features)
+    side = LAYOUTS[features](image_shape, stride, feature_dim).head_size
     widths = [image_shape[2], *filters]
     return side**2 * widths[-1] * feature_dim + sum(
         size**2 * a * b for size, a, b in zip(sizes, widths, widths[1:])

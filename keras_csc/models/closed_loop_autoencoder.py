@@ -3,13 +3,12 @@ import types
 import keras
 import tensorflow as tf
 
-from keras_csc.generation.generating import Generating
-from keras_csc.generation.generating import density_in
+from keras_csc.generation import generating
 from keras_csc.metrics import peak_signal_to_noise_ratio
 from keras_csc.models import inputs
 from keras_csc.models import presets
 from keras_csc.models import tiles
-from keras_csc.models.closed_loop_training import ClosedLoopTraining
+from keras_csc.models import training
 from keras_csc.validation import check_float32
 from keras_csc.validation import check_integer
 from keras_csc.validation import not_quantized
@@ -17,7 +16,7 @@ from keras_csc.validation import shown
 
 
 @keras.saving.register_keras_serializable(package="keras_csc")
-class ClosedLoopAutoencoder(Generating, ClosedLoopTraining, keras.Model):
+class ClosedLoopAutoencoder(keras.Model):
     """Image autoencoder trained by closed-loop transcription (CTRL).
 
     The encoder `f` and the decoder `g` play a game over the features
@@ -55,10 +54,15 @@ class ClosedLoopAutoencoder(Generating, ClosedLoopTraining, keras.Model):
     Args:
         encoder: `Encoder`, from images to features on the unit sphere.
         decoder: `Decoder`, from features to images.
-        density: `FeatureDensity` of the features, or `None`; `fit_density`
-            makes one, which `sample` and `embed` need.
+        density: `FeatureDensity` of the features, or `None`.
 
     Attributes:
+        density: `fit_density` makes it, and `sample` and `embed` need it.
+            `save_to_preset` and `save` keep it. What changes the features
+            removes it: `fit`, `train_on_batch`, `initialize_from` and a
+            checkpoint that is restored. `from_preset` leaves it out if its
+            entries are not the preset's. Fit the density again after you set
+            weights.
         atom_names: dict of str by `(stage, atom)`; see `name_atom`.
 
     Call arguments:
@@ -84,6 +88,26 @@ class ClosedLoopAutoencoder(Generating, ClosedLoopTraining, keras.Model):
     >>> regenerated = model.decode(features)
     """
 
+    # Its training, from the choice of a game to a step.
+    compile = training.compile
+    get_compile_config = training.get_compile_config
+    compile_from_config = training.compile_from_config
+    train_step = training.train_step
+    test_step = training.test_step
+    fit = training.fit
+    train_on_batch = training.train_on_batch
+    test_on_batch = training.test_on_batch
+    evaluate = training.evaluate
+    predict = training.predict
+    # The density of its features, and samples from it.
+    fit_density = generating.fit_density
+    sample = generating.sample
+    interpolate = generating.interpolate
+    embed = generating.embed
+    from_preset = classmethod(presets.load)
+    save_to_preset = presets.save
+    quantize = not_quantized
+
     def __init__(self, encoder, decoder, density=None, **kwargs):
         super().__init__(**kwargs)
         if decoder.encoder is not encoder:
@@ -95,7 +119,7 @@ class ClosedLoopAutoencoder(Generating, ClosedLoopTraining, keras.Model):
         self.decoder = decoder
         self.density = density
         self.atom_names = {}
-        self.decoder_optimizer = self.memory = None
+        self.decoder_optimizer = self.moment_memory = None
         self.psnr = keras.metrics.MeanMetricWrapper(
             peak_signal_to_noise_ratio, name="psnr"
         )
@@ -116,9 +140,6 @@ class ClosedLoopAutoencoder(Generating, ClosedLoopTraining, keras.Model):
         if not self.built:
             self.build((None, *self.encoder.accepted_shape))
 
-    def build_from_config(self, config):
-        self.make_weights()
-
     def call(self, images, training=None):
         return self.reconstruct(images, training=training)
 
@@ -136,7 +157,7 @@ class ClosedLoopAutoencoder(Generating, ClosedLoopTraining, keras.Model):
         A model of maps returns `(batch, map_height, map_width, feature_dim)`,
         with `map_height = ⌈height / encoder.stride⌉`.
         """
-        return self.encoder(self._images(images), training=training)
+        return self.encoder(self.checked_images(images), training=training)
 
     def decode(self, features, training=None, image_size=None):
         """Images `g(z)`, `(batch, height, width, channels)` in [-1, 1].
@@ -155,29 +176,20 @@ class ClosedLoopAutoencoder(Generating, ClosedLoopTraining, keras.Model):
         if not (training or isinstance(features, keras.KerasTensor)):
             features = inputs.as_features(features, self.decoder.features_shape)
             features = inputs.finite(features)
-        images = self._decode(features, training)
+        images = self.decoder(features, training=training)
         if image_size is None:
             return images
         return tiles.cropped_to(images, image_size, self.decoder.stride)
 
-    def _decode(self, features, training=None, like=None, moments=None):
-        """Images of features; cropped, if told so, to the size of others."""
-        images = self.decoder(features, training=training, moments=moments)
-        return images if like is None else tiles.cropped(images, like)
-
-    def _images(self, images):
-        """Images of the right shape; eagerly, also of the right range."""
-        checked = inputs.as_images(images, self.encoder.accepted_shape)
-        if tf.executing_eagerly() and isinstance(checked, tf.Tensor):
-            inputs.in_range(inputs.extremes(images), inputs.MOST)
-        return checked
+    def checked_images(self, images):
+        """Float images of the right shape; eagerly, also of the right range."""
+        return inputs.checked_images(images, self.encoder.accepted_shape)
 
     def reconstruct(self, images, training=None):
         """Images `g(f(x))`."""
-        images = self._images(images)
-        return self._decode(
-            self.encoder(images, training=training), training, images
-        )
+        images = self.checked_images(images)
+        features = self.encoder(images, training=training)
+        return tiles.cropped(self.decoder(features, training=training), images)
 
     def denoise(self, images, sparsity):
         """Reconstructs images with another sparsity `λ` of the first stage.
@@ -190,33 +202,21 @@ class ClosedLoopAutoencoder(Generating, ClosedLoopTraining, keras.Model):
             ValueError: for a sparsity that is negative or not finite, or not
                 one number or one for every image.
         """
-        images = self._images(images)
+        images = self.checked_images(images)
         sparsity = inputs.sparsities(sparsity, images)
         features = self.encoder.activations(images, sparsity=sparsity).features
-        return self._decode(features, like=images)
+        return tiles.cropped(self.decoder(features), images)
 
     def explain(self, image, *arguments, **named):
-        """Tells which atoms make an image, stage by stage.
+        """Tells which atoms make an image; see `explanation.explain`.
 
         Args:
             image: array `(height, width, channels)`, floats in [-1, 1] or
                 uint8 in 0..255; for a model of maps of any size.
-            arguments, named: as in `explanation.explain`.
-
-        Returns:
-            `explanation.Explanation`, which has the features and the stages. A
-            stage has its codes, and its atoms with their energies and
-            contributions: as found in the image, and as the decoder draws.
-
-        Example:
-
-        >>> stage = model.explain(images[0]).stages[0]
-        >>> strongest = stage.order[:5]
-        >>> stage.contribution(strongest[0])
         """
         from keras_csc.explanation import explain
 
-        image = self._images(tf.convert_to_tensor(image)[None])
+        image = self.checked_images(tf.convert_to_tensor(image)[None])
         return explain(self, image, *arguments, **named)
 
     def name_atom(self, stage, atom, name):
@@ -260,8 +260,6 @@ class ClosedLoopAutoencoder(Generating, ClosedLoopTraining, keras.Model):
         self(keras.Input(self.encoder.accepted_shape))
         return super().export(str(filepath), format, **kwargs)
 
-    quantize = not_quantized
-
     def freeze_normalizations(self):
         """Keeps the statistics of all normalisations, in training, too.
 
@@ -275,21 +273,55 @@ class ClosedLoopAutoencoder(Generating, ClosedLoopTraining, keras.Model):
             for normalization in player.normalizations:
                 normalization.trainable = False
 
-    def save_own_variables(self, store):
-        """Saves the density, and the memory of the game.
+    @property
+    def step(self):
+        """Number of training steps taken.
 
-        Layers and optimizers save theirs.
+        A step updates `optimizer` once. In alternating steps it updates
+        `decoder_optimizer` once; with an inner step the encoder's takes two.
         """
+        return int(self.optimizers[-1].iterations.numpy())
+
+    @property
+    def optimizers(self):
+        """The optimizer of one pass, or the encoder's and the decoder's."""
+        both = self.optimizer, self.decoder_optimizer
+        return [optimizer for optimizer in both if optimizer is not None]
+
+    @property
+    def moved_variables(self):
+        """The variables that each of the `optimizers` moves.
+
+        The decoder's optimizer moves its weights and the atoms that it shares.
+        """
+        if self.decoder_optimizer is None:
+            return [self.trainable_variables]
+        drawing = self.decoder.trainable_variables + [
+            *self.decoder.shared_atoms
+        ]
+        return [self.encoder.trainable_variables, drawing]
+
+    @property
+    def train_metrics(self):
+        """The metrics of the current game, its terms."""
+        return self._train_metrics.means
+
+    @property
+    def metrics(self):
+        return [*self.train_metrics, self.psnr, self.cosine]
+
+    def save_own_variables(self, store):
+        """Saves the density, and the memory of the game."""
         if self.density is not None:
             self.density.save_own_variables(store)
-        if self.memory is not None:
-            self.memory.save_own_variables(store)
+        if self.moment_memory is not None:
+            self.moment_memory.save_own_variables(store)
 
     def load_own_variables(self, store):
         """Loads the density, or removes it if there is none; and the memory."""
-        self.density = density_in(store)
-        if self.memory is not None:
-            self.memory.load_own_variables(store)
+        self.density = generating.density_in(store)
+        if self.moment_memory is not None:
+            self.moment_memory.load_own_variables(store)
 
     def get_config(self):
         """What the model is made of; a density is part of its weights."""
@@ -305,61 +337,12 @@ class ClosedLoopAutoencoder(Generating, ClosedLoopTraining, keras.Model):
 
     @classmethod
     def from_config(cls, config):
-        made = keras.saving.deserialize_keras_object
-        encoder, decoder = made(config["encoder"]), config["decoder"]
+        load = keras.saving.deserialize_keras_object
+        encoder, decoder = load(config["encoder"]), config["decoder"]
         inner = {**decoder["config"], "encoder": encoder}
-        decoder = made({**decoder, "config": inner})
-        policy = made(config["dtype"])
+        decoder = load({**decoder, "config": inner})
+        policy = load(config["dtype"])
         model = cls(encoder, decoder, name=config["name"], dtype=policy)
         for entry in config["atom_names"]:
             model.name_atom(*entry)
         return model
-
-    @classmethod
-    def from_preset(cls, preset, load_weights=True, **overrides):
-        """Makes an autoencoder from a preset.
-
-        Nothing that a folder or a hub holds is run as code. Files must have
-        the sizes that the architecture says, and the SHA-256 that
-        `metadata.json` says.
-
-        Args:
-            preset: name of a trained model, `"csc_ctrl_digits"`, or of an
-                architecture, `"digits"` (all names:
-                `keras_csc.models.presets.names()`). Or a folder that
-                `save_to_preset` wrote. Or the URI of such a folder on a hub:
-                `"hf://OWNER/NAME[@REVISION]"` or
-                `"kaggle://OWNER/MODEL/keras/VARIANT[/VERSION]"`.
-            load_weights: bool, whether to load the weights. An architecture
-                has none to load.
-            **overrides: arguments of the preset to replace: `image_shape`,
-                `network` (`"csc"` or `"conv"`), `filters`, `feature_dim`,
-                `sparsity`, `iterations`, ... The density of the
-                features and the names of atoms are loaded only if all are the
-                preset's own.
-
-        Raises:
-            ValueError: for an unknown preset or argument, or a folder that
-                is not complete, is damaged or holds something else.
-            OSError: if a hub can't be reached, has no such model, or refuses.
-            ImportError: for a URI, without the package's extra `hub`.
-        """
-        return presets.load(cls, preset, load_weights, **overrides)
-
-    def save_to_preset(self, folder):
-        """Writes a folder for `from_preset`, laid out as in KerasHub.
-
-        The folder appears complete or not at all. `config.json` has the
-        architecture, and `model.weights.h5` the weights. `metadata.json` has
-        versions, the date, the number of weights and the SHA-256 of the other
-        two.
-
-        Args:
-            folder: path of a folder that does not exist yet.
-
-        Raises:
-            ValueError: if it exists, or for an encoder or decoder of a class of
-                your own.
-            OSError: if it can't be written.
-        """
-        presets.save(self, folder)

@@ -36,8 +36,6 @@ class ConvEncoder(StagedEncoder):
         Dai et al., CTRL, Entropy 2022, appendix A: DCGAN's discriminator.
     """
 
-    rectifies = True
-
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         stages = zip(self.filters, self.kernel_sizes, self.stage_strides)
@@ -62,7 +60,7 @@ class ConvEncoder(StagedEncoder):
 
     def _head(self, outputs):
         return keras.layers.Conv2D(
-            outputs, self.head_size, name="head", **_kernel(self)
+            outputs, self.layout.head_size, name="head", **_kernel(self)
         )
 
     def code(self, number, signal, sparsity=None, training=False):
@@ -78,7 +76,7 @@ class ConvEncoder(StagedEncoder):
 
 @keras.saving.register_keras_serializable(package="keras_csc")
 class Unnormalized(SharedBatchNormalization):
-    """Leaves its input as it is, and knows its moments."""
+    """Leaves its input as it is, and knows its statistics."""
 
     def __init__(self, **kwargs):
         super().__init__(**{**kwargs, "center": False, "scale": False})
@@ -103,7 +101,7 @@ class ConvDecoder(StagedDecoder):
         features: tensor `(batch, feature_dim)`, or `(batch, map_height,
             map_width, feature_dim)`; vectors of unit norm.
         training: bool.
-        moments: without effect.
+        statistics: without effect.
 
     Output shape: as in `Decoder`.
 
@@ -124,7 +122,7 @@ class ConvDecoder(StagedDecoder):
         numbers = range(len(encoder.filters), 0, -1)
         widths = (self.image_shape[-1], *encoder.filters)
         head = keras.layers.Conv2DTranspose(
-            widths[-1], encoder.head_size, name="head", **_kernel(self)
+            widths[-1], self.layout.head_size, name="head", **_kernel(self)
         )
         stages = [
             keras.layers.Conv2DTranspose(
@@ -149,7 +147,7 @@ class ConvDecoder(StagedDecoder):
                 self.normalizations[number].build(shape)
         self.built = True
 
-    def call(self, features, training=None, moments=None):
+    def call(self, features, training=None, statistics=None):
         signal = self.as_map(features)
         for layer, normalization in zip(
             self.decoding_layers, self.normalizations

@@ -44,7 +44,7 @@ class Decoder(StagedDecoder):
     Call arguments:
         features: tensor `(batch, feature_dim)`, or `(batch, map_height,
             map_width, feature_dim)`; vectors of unit norm.
-        moments: list of the stages' `(mean, variance)`, as in an
+        statistics: list of the stages' `(mean, variance)`, as in an
             `EncoderOutput` of training; by default the moving averages.
 
     Output shape: `(batch, height, width, channels)`, float32 in [-1, 1]. Every
@@ -109,8 +109,8 @@ class Decoder(StagedDecoder):
             layer.build((None, None, None, stage.filters))
         self.built = True
 
-    def call(self, features, training=None, moments=None):
-        codes = self.codes(features, moments, training)
+    def call(self, features, training=None, statistics=None):
+        codes = self.codes(features, statistics, training)
         signal = self.draw(0, codes[0], training)
         signal = at_least_float32(self.image_gain * at_least_float32(signal))
         signal = self.encoder.from_blocks(signal)
@@ -118,11 +118,11 @@ class Decoder(StagedDecoder):
             return ops.tanh(signal)
         return ops.clip(signal, -1.0, 1.0)
 
-    def codes(self, features, moments=None, training=None):
+    def codes(self, features, statistics=None, training=None):
         """`ẑ^l`, the codes that every stage draws with.
 
         Args:
-            features, moments, training: as in a call.
+            features, statistics, training: as in a call.
 
         Returns:
             List of tensors like `EncoderOutput.codes`, from the image up;
@@ -136,7 +136,7 @@ class Decoder(StagedDecoder):
                 signal = self.draw(number + 1, codes[0], training)
             else:
                 signal = self._draw_head(features)
-            codes.insert(0, self._codes(number, signal, gain, moments))
+            codes.insert(0, self._codes(number, signal, gain, statistics))
         return codes
 
     def _stages(self):
@@ -147,11 +147,11 @@ class Decoder(StagedDecoder):
         signal = at_least_float32(self.as_map(features))
         return self.head_layer(self.feature_gain * signal)
 
-    def _codes(self, number, signal, gain, moments):
+    def _codes(self, number, signal, gain, statistics):
         """`ẑ` of a stage, of what the stage above draws."""
         normalization = self.encoder.normalizations[number]
-        own = None if moments is None else moments[number]
-        codes = normalization.undo(signal, own, gain)
+        given = None if statistics is None else statistics[number]
+        codes = normalization.undo(signal, given, gain)
         if self.rectified:
             codes = ops.relu(codes)
         if self.encoder.parts_per_code[number] == 2:
@@ -183,7 +183,7 @@ class Decoder(StagedDecoder):
             self.build(None)
         encoder = self.encoder
         output = encoder.activations(images, training=True)
-        moments = output.moments
+        statistics = output.statistics
         images, *handed_up = output.inputs
         heads = at_least_float32(encoder.head(handed_up[-1]))
         norms = ops.sqrt(ops.sum(ops.square(heads), -1))
@@ -192,7 +192,7 @@ class Decoder(StagedDecoder):
         for number, gain in zip(self._stages(), self.stage_gains):
             gain.assign(self._gain(handed_up[number], signal))
             signal = self.draw(
-                number, self._codes(number, signal, gain, moments)
+                number, self._codes(number, signal, gain, statistics)
             )
         whole = (-1, 1, 1, 1)
         images, signal = (ops.reshape(x, whole) for x in (images, signal))

@@ -106,22 +106,15 @@ class Encoder(StagedEncoder):
         features="vector",
         **kwargs,
     ):
-        super().__init__(
-            image_shape,
-            filters,
-            feature_dim,
-            kernel_size,
-            strides,
-            features,
-            **kwargs,
-        )
+        architecture = image_shape, filters, feature_dim, kernel_size, strides
+        super().__init__(*architecture, features, **kwargs)
         check_bool(tight_frame=tight_frame, lapped=lapped)
         size, stride = self.kernel_sizes[0], self.stage_strides[0]
         if lapped and (size != stride or size % 2):
             raise ValueError(
                 "`lapped` is for first atoms as large as their stride, an even "
-                f"number. Received: kernel_size={kernel_size}, "
-                f"strides={strides}. Others need lapped=False."
+                f"number. Received: kernel_size={self.kernel_size}, "
+                f"strides={self.strides}. Others need lapped=False."
             )
         self._sparsity = sparsity
         self.zeros = zeros
@@ -129,45 +122,45 @@ class Encoder(StagedEncoder):
         self.iterations = iterations
         self.tight_frame = tight_frame
         self.lapped = lapped
-        last = len(self.filters)
-        constraint = "tight_frame" if tight_frame else "unit_atoms"
-        stages = zip(
-            self.filters,
-            self.kernel_sizes,
-            self.stage_strides,
-            of_every_stage(last, sparsity=sparsity),
-            of_every_stage(last, zeros=zeros),
-        )
+        self.block = stride if lapped else 0
+        if not nonnegative:
+            last = 2 if self.layout.head_takes_parts else 1
+            self.parts_per_code = (*(2,) * (len(self.filters) - 1), last)
+        self._make_layers()
+
+    def _make_layers(self):
+        stages = range(len(self.filters))
+        constraint = "tight_frame" if self.tight_frame else "unit_atoms"
+        sparsity = of_every_stage(len(stages), sparsity=self._sparsity)
+        zeros = of_every_stage(len(stages), zeros=self.zeros)
         self.coding_layers = [
             ConvSparseCoding2D(
-                width,
-                size,
-                stride,
-                sparsity=value,
+                self.filters[stage],
+                self.kernel_sizes[stage],
+                self.stage_strides[stage],
+                sparsity=sparsity[stage],
                 relative=False,
-                zeros=share,
-                nonnegative=nonnegative,
-                iterations=iterations,
+                zeros=zeros[stage],
+                nonnegative=self.nonnegative,
+                iterations=self.iterations,
                 kernel_constraint=constraint,
                 dtype=self.dtype_policy,
-                name=f"stage_{number}",
+                name=f"stage_{stage + 1}",
             )
-            for number, (width, size, stride, value, share) in enumerate(
-                stages, 1
-            )
+            for stage in stages
         ]
         self.normalizations = [
             SharedBatchNormalization(
-                isotropic=tight_frame,
-                scale=not tight_frame,
+                isotropic=self.tight_frame,
+                scale=not self.tight_frame,
                 dtype=self.dtype_policy,
-                name=f"normalization_{number}",
+                name=f"normalization_{stage + 1}",
             )
-            for number in range(1, last + 1)
+            for stage in stages
         ]
         self.head = keras.layers.Conv2D(
-            feature_dim,
-            self.head_size,
+            self.feature_dim,
+            self.layout.head_size,
             data_format="channels_last",
             use_bias=False,
             kernel_initializer=_orthonormal,
@@ -177,13 +170,6 @@ class Encoder(StagedEncoder):
         )
 
     @property
-    def parts_per_code(self):
-        """Ints: how many channels every stage hands on for a code."""
-        parts = 1 if self.nonnegative else 2
-        last = 1 if self.features == "map" else parts
-        return (*(parts,) * (len(self.filters) - 1), last)
-
-    @property
     def sparsity(self):
         """`λ` as it is now: with `zeros`, a list with one for each stage."""
         if self.zeros is None or not self.built:
@@ -191,7 +177,6 @@ class Encoder(StagedEncoder):
         return [layer.sparsity for layer in self.coding_layers]
 
     def code(self, number, signal, sparsity=None, training=False):
-        """Codes of a stage for its input, before they are normalised."""
         layer = self.coding_layers[number]
         return layer(signal, sparsity=sparsity, training=training)
 
@@ -201,18 +186,15 @@ class Encoder(StagedEncoder):
         Scalars of an `EncoderOutput`, from the image up. Input and codes are
         constants: the gradient is the dictionary's.
         """
-        found = []
+        errors = []
         for layer, signal, codes in zip(
             self.coding_layers, output.inputs, output.codes
         ):
-            made = at_least_float32(layer.synthesize(ops.stop_gradient(codes)))
-            signal = ops.cast(ops.stop_gradient(signal), made.dtype)
-            found.append(ops.mean(ops.square(signal - made)))
-        return found
-
-    def parts(self, number, codes):
-        """What a stage hands on: the parts of its codes, or the codes."""
-        return split_signs(codes) if self.parts_per_code[number] == 2 else codes
+            drawn = layer.synthesize(ops.stop_gradient(codes))
+            drawn = at_least_float32(drawn)
+            signal = ops.cast(ops.stop_gradient(signal), drawn.dtype)
+            errors.append(ops.mean(ops.square(signal - drawn)))
+        return errors
 
     def update_statistics(self, output):
         super().update_statistics(output)
@@ -224,25 +206,9 @@ class Encoder(StagedEncoder):
         for layer in self.coding_layers:
             layer.update_operator_norm()
 
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "sparsity": self.sparsity,
-            "zeros": self.zeros,
-            "nonnegative": self.nonnegative,
-            "iterations": self.iterations,
-            "tight_frame": self.tight_frame,
-            "lapped": self.lapped,
-        }
-
 
 def _orthonormal(shape, dtype=None):
     """Orthonormal atoms; half precision has no decomposition for them."""
     precise = at_least_float32_of(dtype)
     atoms = keras.initializers.Orthogonal()(shape, dtype=precise)
     return ops.cast(atoms, dtype)
-
-
-def split_signs(codes):
-    """`[max(z, 0), max(-z, 0)]` along the last axis."""
-    return ops.concatenate([ops.relu(codes), ops.relu(-codes)], axis=-1)

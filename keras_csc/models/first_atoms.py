@@ -55,11 +55,11 @@ def initialize_from(autoencoder, images, offset=2.0, seed=0):
     Then the gains of a `Decoder` are measured; see `calibrate`.
 
     A `ConvEncoder` is made in the same way. Above the first stage, which has no
-    `β`, `β = offset · γ` keeps most of what is rectified. The mean of the last
-    activations is the direction of the constant atom. Its decoder gets the same
-    kernels. The decoder's normalisations keep their `γ` and `β`, but the last
-    `γ` gives the images their deviation. Their moving averages become the
-    moments of what is made of the features.
+    `β`, `β = offset · γ` lets most numbers pass the rectifier. The mean of the
+    last activations is the direction of the constant atom. Its decoder gets the
+    same kernels. The decoder's normalisations keep their `γ` and `β`, but the
+    last `γ` gives the images their deviation. The decoder draws the features,
+    and its moving averages become the statistics of its signals.
 
     Args:
         autoencoder: `ClosedLoopAutoencoder`, whose variables are replaced, and
@@ -91,8 +91,8 @@ def initialize_from(autoencoder, images, offset=2.0, seed=0):
         )
     if not np.std(images) > 0:
         raise ValueError("Principal components need images with contrast.")
-    numbers = encoder.filters[-1] * encoder.head_size**2
-    most = numbers + int(_hands_parts(encoder, -1))
+    numbers = encoder.filters[-1] * encoder.layout.head_size**2
+    most = numbers + encoder.parts_per_code[-1] - 1
     if not 2 <= encoder.feature_dim <= most:
         raise ValueError(
             "Principal components need two features at least, and at most "
@@ -119,19 +119,20 @@ def _initialize(autoencoder, images, offset, seed):
             encoder, number, signal, offset, random, progress
         )
     if encoder.features == "map":
-        signal = _some_places(signal, random)
+        # Every place is an image of its own.
+        signal = _some_patches(signal, 1, 1, random)[:, None, None]
     _initialize_head(encoder, signal, offset, seed)
     encoder.update_operator_norms()
     if encoder.sparse:
         decoder.calibrate(images[:CALIBRATION])
         return
     coding_layers = [*encoder.coding_layers, encoder.head]
-    for own, layer in zip(decoder.decoding_layers, coding_layers[::-1]):
-        own.kernel.assign(layer.kernel)
+    for drawing, layer in zip(decoder.decoding_layers, coding_layers[::-1]):
+        drawing.kernel.assign(layer.kernel)
     features = _batched(autoencoder.encode, images)
-    made = _initialize_moments(decoder, features)
+    drawn = _initialize_statistics(decoder, features)
     gamma = decoder.normalizations[-1].gamma
-    gamma.assign(gamma * (np.std(images) / np.std(made)))
+    gamma.assign(gamma * (np.std(images) / np.std(drawn)))
 
 
 def _initialize_stage(encoder, number, signal, offset, random, progress):
@@ -141,25 +142,11 @@ def _initialize_stage(encoder, number, signal, offset, random, progress):
     shape = layer.kernel.shape
     numbers, atoms = np.prod(shape[:-1]), shape[-1]
     both_signs = atoms == 2 * numbers and getattr(encoder, "nonnegative", False)
-
-    def components(signal):
-        """Principal components of patches, of falling variance."""
-        stride = encoder.stage_strides[number]
-        patches = _some_patches(signal, shape[0], stride, random)
-        found = np.linalg.eigh(np.cov(patches.T, dtype="float32"))[1][:, ::-1]
-        return found.reshape(shape[0], shape[1], signal.shape[-1], -1)
-
     if atoms <= numbers or both_signs:
-        if number and _hands_parts(encoder, number - 1):
-            positive, negative = np.split(signal, 2, -1)
-            found = [
-                _of_parts(components(positive - negative), -1),
-                _of_parts(components(positive + negative), 1),
-            ]
-        else:
-            found = [components(signal)]
-            found += [-part for part in found]
-        layer.kernel.assign(np.concatenate(found, -1)[..., :atoms])
+        parts = number > 0 and encoder.parts_per_code[number - 1] == 2
+        patches = (shape[0], encoder.stage_strides[number], random)
+        components = _components(signal, parts, *patches)
+        layer.kernel.assign(components[..., :atoms])
     encoder.update_operator_norms()
     codes = _batched(
         lambda part: encoder.parts(number, encoder.code(number, part)),
@@ -167,18 +154,35 @@ def _initialize_stage(encoder, number, signal, offset, random, progress):
         progress,
     )
     variance = codes.var((0, 1, 2))
-    _assign_moments(normalization, codes)
+    _assign_statistics(normalization, codes)
     gamma = np.sqrt((variance + normalization.epsilon) / variance.mean())
     if normalization.scale:
         normalization.gamma.assign(gamma)
-    if encoder.rectifies and normalization.center:
+    if not encoder.sparse and normalization.center:
         normalization.beta.assign(offset * gamma)
     return _batched(lambda part: encoder.activate(normalization(part)), codes)
 
 
+def _components(signal, parts, size, stride, random):
+    """Principal components of patches, of falling variance, in both signs."""
+
+    def leading(signal):
+        patches = _some_patches(signal, size, stride, random)
+        _, vectors = np.linalg.eigh(np.cov(patches.T, dtype="float32"))
+        return vectors[:, ::-1].reshape(size, size, signal.shape[-1], -1)
+
+    if parts:
+        positive, negative = np.split(signal, 2, -1)
+        signed = _of_parts(leading(positive - negative), -1)
+        absolute = _of_parts(leading(positive + negative), 1)
+        return np.concatenate([signed, absolute], -1)
+    positive = leading(signal)
+    return np.concatenate([positive, -positive], -1)
+
+
 def _initialize_head(encoder, signal, offset, seed):
     count, side, _, channels = signal.shape
-    parts = _hands_parts(encoder, -1)
+    parts = encoder.parts_per_code[-1] == 2
     if parts:
         positive, negative = np.split(signal, 2, -1)
         signal = positive - negative
@@ -186,7 +190,7 @@ def _initialize_head(encoder, signal, offset, seed):
     else:
         direction = _least_varying(signal)
     constant = np.tile(direction, side * side) / side
-    if encoder.rectifies:
+    if not encoder.sparse:
         constant = signal.mean(0).ravel()
         constant /= np.linalg.norm(constant)
     signal = signal.reshape(count, -1)
@@ -200,15 +204,10 @@ def _initialize_head(encoder, signal, offset, seed):
         atoms = _of_parts(atoms, -1)
     constant = constant.reshape(side, side, channels, 1)
     encoder.head.kernel.assign(np.concatenate([atoms, constant], -1))
-    if not encoder.rectifies:
+    if encoder.sparse:
         encoder.normalizations[-1].beta.assign(
             offset * length / side * direction
         )
-
-
-def _hands_parts(encoder, number):
-    """Whether a stage hands on the parts of its codes, of either sign."""
-    return encoder.sparse and encoder.parts_per_code[number] == 2
 
 
 def _of_parts(components, sign):
@@ -221,19 +220,17 @@ def _least_varying(signal):
     return np.linalg.eigh(np.cov(signal.mean((1, 2)).T))[1][:, 0]
 
 
-def _initialize_moments(decoder, features):
-    signal = features
-    if decoder.features == "vector":
-        signal = signal[:, None, None]
+def _initialize_statistics(decoder, features):
+    signal = np.asarray(decoder.as_map(features))
     *layers, last = decoder.decoding_layers
     for layer, normalization in zip(layers, decoder.normalizations):
         signal = _batched(layer, signal)
-        _assign_moments(normalization, signal)
+        _assign_statistics(normalization, signal)
         signal = _batched(lambda part: ops.relu(normalization(part)), signal)
     return _batched(last, signal)
 
 
-def _assign_moments(normalization, signal):
+def _assign_statistics(normalization, signal):
     normalization.moving_mean.assign(signal.mean((0, 1, 2)))
     normalization.moving_variance.assign(signal.var((0, 1, 2)))
 
@@ -245,36 +242,29 @@ def _some_patches(signal, size, stride, random):
         (padding_before(n, size, stride, "same"), size)
         for n in signal.shape[1:3]
     ]
-    parts = []
+    rows = []
     for start in range(0, len(signal), BATCH):
-        part = signal[start : start + BATCH]
-        part = np.pad(part, [(0, 0), *border, (0, 0)])
+        batch = signal[start : start + BATCH]
+        batch = np.pad(batch, [(0, 0), *border, (0, 0)])
         chosen = random.permutation(height * width)[:PATCHES]
         places = zip(*np.unravel_index(chosen, (height, width)))
         patches = [
-            part[:, top : top + size, left : left + size]
+            batch[:, top : top + size, left : left + size]
             for top, left in ((stride * i, stride * j) for i, j in places)
         ]
         patches = np.stack(patches, 1)
-        parts.append(patches.reshape(len(part) * len(chosen), -1))
-    return np.concatenate(parts)
-
-
-def _some_places(signal, random):
-    """Some places of every image, each as an image of one place."""
-    places = signal.reshape(len(signal), -1, signal.shape[-1])
-    chosen = random.permutation(places.shape[1])[:PATCHES]
-    return places[:, chosen].reshape(-1, 1, 1, signal.shape[-1])
+        rows.append(patches.reshape(len(batch) * len(chosen), -1))
+    return np.concatenate(rows)
 
 
 def _batched(function, signal, progress=None):
-    parts = []
+    outputs = []
     for start in range(0, len(signal), BATCH):
-        part = function(signal[start : start + BATCH])
-        parts.append(np.asarray(part, "float32"))
+        output = function(signal[start : start + BATCH])
+        outputs.append(np.asarray(output, "float32"))
         if progress:
-            progress.advance(len(part))
-    return np.concatenate(parts)
+            progress.advance(len(output))
+    return np.concatenate(outputs)
 
 
 def initialize_from_patches(autoencoder, images, seed=0):
@@ -326,22 +316,22 @@ def _random_patches(images, size, count, random):
             f"Received: {images.shape}"
         )
     least = LEAST_CONTRAST * images.std()
-    found = []
+    patches = []
     for _ in range(100 * count):
         image = images[random.integers(len(images))]
         top, left = random.integers(0, np.array(image.shape[:2]) - size + 1)
         patch = image[top : top + size, left : left + size]
         if patch.std() > least:
-            found.append(patch)
-        if len(found) == count:
-            return np.stack(found)
+            patches.append(patch)
+        if len(patches) == count:
+            return np.stack(patches)
     raise ValueError(
         f"{count} patches of {size}×{size} pixels with some contrast are "
-        f"needed to begin with. Found {len(found)} in {len(images)} images."
+        f"needed to begin with. Found {len(patches)} in {len(images)} images."
     )
 
 
 def _array(images, image_shape):
     """Float images as an array; errors as in `encode`."""
     images = inputs.as_images(images, image_shape)
-    return inputs.in_range(images, inputs.MOST).numpy()
+    return inputs.in_range(images, inputs.LARGEST_PIXEL).numpy()

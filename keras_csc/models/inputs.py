@@ -13,12 +13,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_csc.models.architecture import LEAST_SIZE
 from keras_csc.replicas import num_replicas
 from keras_csc.validation import plain
 from keras_csc.validation import shown
 
-MOST = 10.0  # absolute value of a pixel, of noisy images
+# Height and width of the smallest image of an encoder of maps.
+LEAST_SIZE = 8
+LARGEST_PIXEL = 10.0  # absolute value, in noisy images
 DOUBTED = 8  # so many images are hardly all brighter than mid grey
 
 
@@ -47,6 +48,14 @@ def as_images(images, image_shape):
             f"Received: {images.dtype.name}"
         )
     return images
+
+
+def checked_images(images, image_shape):
+    """`as_images`; eagerly, noisy images must be in range, too."""
+    checked = as_images(images, image_shape)
+    if tf.executing_eagerly() and isinstance(checked, tf.Tensor):
+        in_range(extremes(images), LARGEST_PIXEL)
+    return checked
 
 
 def _large_enough(images):
@@ -98,7 +107,7 @@ def check_shape(name, received, shape):
 
 
 def _empty(name):
-    """What is wrong with a batch of nothing."""
+    """Message about an empty batch."""
     replicas = num_replicas()
     if replicas == 1:
         return f"`{name}` must hold at least one item: the batch is empty."
@@ -222,8 +231,8 @@ def asserted(values, condition, data):
         with tf.control_dependencies([check]):
             return tf.identity(values)
     if not known:
-        parts = [p if isinstance(p, str) else _shown(p) for p in data]
-        raise ValueError(" ".join(parts))
+        words = [p if isinstance(p, str) else _shown(p) for p in data]
+        raise ValueError(" ".join(words))
     return values
 
 

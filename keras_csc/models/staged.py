@@ -1,5 +1,6 @@
-"""What encoders and decoders have in common: stages, and their shapes."""
+"""Stages with their shapes, which all encoders and decoders have."""
 
+import inspect
 import math
 import typing
 
@@ -7,11 +8,10 @@ import keras
 from keras import ops
 
 from keras_csc.models.architecture import check_architecture
-from keras_csc.models.architecture import head_size
 from keras_csc.models.inputs import as_features
 from keras_csc.models.inputs import as_images
 from keras_csc.models.inputs import check_shape
-from keras_csc.models.tiles import reflected
+from keras_csc.models.layouts import LAYOUTS
 from keras_csc.ops import analysis
 from keras_csc.ops import postfilter
 from keras_csc.ops import prefilter
@@ -31,15 +31,26 @@ class EncoderOutput(typing.NamedTuple):
             `(batch, map_height, map_width, feature_dim)`; float32 vectors of
             unit norm.
         codes: list of tensors, the sparse codes of every stage.
-        moments: list of `(mean, variance)`, the batch statistics that
+        statistics: list of `(mean, variance)`, the batch statistics that
             normalised every stage; of `None` in inference.
         inputs: list of tensors, what every stage and the head were given.
     """
 
     features: typing.Any
     codes: list
-    moments: list
+    statistics: list
     inputs: list | None = None
+
+
+def defaults_of(network_class):
+    """The arguments of a network that have defaults, and these."""
+    defaults = {}
+    for base in network_class.__mro__:
+        if issubclass(base, Player):
+            for p in inspect.signature(base.__init__).parameters.values():
+                if p.default is not p.empty:
+                    defaults.setdefault(p.name, p.default)
+    return defaults
 
 
 class Player(keras.Model):
@@ -51,6 +62,11 @@ class Player(keras.Model):
     """
 
     quantize = not_quantized
+
+    def output_spec(self, inputs):
+        """Shape and type of the output: at least float32."""
+        shape = self.compute_output_shape(inputs.shape)
+        return keras.KerasTensor(shape, at_least_float32_of(self.compute_dtype))
 
     def get_config(self):
         frozen = [layer.name for layer in self.layers if not layer.trainable]
@@ -70,14 +86,20 @@ class StagedEncoder(Player):
     """Stages, each normalised, and a head on the unit sphere.
 
     A subclass makes `coding_layers` and `normalizations`, from the image up,
-    and a `head`. Arguments and errors are as in `Encoder`.
+    and a `head`. It defines `code`, and may define `activate`. Arguments and
+    errors are as in `Encoder`.
+
+    Attributes:
+        layout: `FeatureVector` or `FeatureMap`, the shapes of images and
+            features.
+        parts_per_code: ints, how many channels every stage hands on for a code.
+        block: int, side in pixels of the blocks of a lapped first stage, or 0.
     """
 
-    # Whether the stages solve sparse coding programs.
+    # Whether the stages solve sparse coding programs, in so many steps.
     sparse = False
-    # Whether `activate` is not the identity.
-    rectifies = False
-    lapped = False
+    iterations = 1
+    block = 0
 
     def __init__(
         self,
@@ -100,23 +122,20 @@ class StagedEncoder(Player):
         self.strides = strides
         self.features = features
         self.stride = math.prod(self.stage_strides)
-        self.head_size = head_size(self.image_shape, self.stride, features)
-
-    @property
-    def accepted_shape(self):
-        """Shape of the images that it takes; `None` for any size."""
-        if self.features == "vector":
-            return self.image_shape
-        return (None, None, self.image_shape[-1])
+        self.parts_per_code = (1,) * len(filters)
+        self.layout = LAYOUTS[features](
+            self.image_shape, self.stride, feature_dim
+        )
+        self.accepted_shape = self.layout.images
 
     def build(self, input_shape):
         shape = (None, *self.image_shape)
-        for layer, parts, normalization in zip(
+        for layer, count, normalization in zip(
             self.coding_layers, self.parts_per_code, self.normalizations
         ):
             layer.build(shape)
             shape = layer.compute_output_shape(shape)
-            shape = (*shape[:-1], parts * shape[-1])
+            shape = (*shape[:-1], count * shape[-1])
             normalization.build(shape)
         self.head.build(shape)
         self.built = True
@@ -144,30 +163,27 @@ class StagedEncoder(Player):
         images = as_images(images, self.accepted_shape)
         return self.run_stages(images, training, sparsity=sparsity)
 
-    def run_stages(self, signal, training=None, moments=None, sparsity=None):
+    def run_stages(self, signal, training=None, statistics=None, sparsity=None):
         """`activations` of float images that are known to fit.
 
-        `moments`, from the `EncoderOutput` of another batch, normalise instead
-        of the batch's own.
+        `statistics`, from the `EncoderOutput` of another batch, normalise
+        instead of the batch's own.
         """
         if not self.built:
             self.build(None)
         codes, used, inputs = [], [], []
-        if self.features == "map":
-            signal = reflected(signal, self.stride)
-        signal = self.to_blocks(signal)
+        signal = self.to_blocks(self.layout.to_places(signal))
         for number, normalization in enumerate(self.normalizations):
             inputs.append(signal)
-            own = None if number else sparsity
-            signal = self.code(number, signal, own, bool(training))
-            codes.append(signal)
-            signal = self.parts(number, signal)
-            if moments is None and training:
-                signal, statistics = normalization.normalize(signal)
+            given = sparsity if number == 0 else None
+            codes.append(self.code(number, signal, given, bool(training)))
+            signal = self.parts(number, codes[-1])
+            given = statistics[number] if statistics else None
+            if training and given is None:
+                signal, given = normalization.normalize(signal)
             else:
-                statistics = moments[number] if moments else None
-                signal = normalization(signal, moments=statistics)
-            used.append(statistics)
+                signal = normalization(signal, statistics=given)
+            used.append(given)
             signal = self.activate(signal)
         inputs.append(signal)
         return EncoderOutput(self._features(signal), codes, used, inputs)
@@ -195,14 +211,7 @@ class StagedEncoder(Player):
         signal = ops.cast(signal, self.compute_dtype)
         kernel = as_dtype_of(self.head.kernel, signal)
         features = at_least_float32(analysis(signal, kernel, padding="valid"))
-        if self.features == "vector":
-            features = ops.reshape(features, (-1, self.feature_dim))
-        return to_sphere(features)
-
-    @property
-    def block(self):
-        """Side in pixels of the blocks of a lapped first stage, or 0."""
-        return self.stage_strides[0] if self.lapped else 0
+        return to_sphere(self.layout.from_map(features))
 
     def to_blocks(self, images):
         """What the first stage is given; a lapped encoder prefilters images."""
@@ -213,17 +222,14 @@ class StagedEncoder(Player):
         return postfilter(signal, self.block) if self.block else signal
 
     def code(self, number, signal, sparsity=None, training=False):
-        """What a stage makes of its input, before it is normalised."""
+        """Codes of a stage for its input, before they are normalised."""
         raise NotImplementedError
 
-    @property
-    def parts_per_code(self):
-        """Ints: how many channels every stage hands on for a code."""
-        return (1,) * len(self.filters)
-
     def parts(self, number, codes):
-        """What is normalised of a stage's codes; here the codes themselves."""
-        return codes
+        """What a stage normalises: its codes, or `[max(z, 0), max(-z, 0)]`."""
+        if self.parts_per_code[number] == 1:
+            return codes
+        return ops.concatenate([ops.relu(codes), ops.relu(-codes)], axis=-1)
 
     def activate(self, signal):
         """What the next stage is given; here the normalised codes."""
@@ -232,7 +238,7 @@ class StagedEncoder(Player):
     def update_statistics(self, output):
         """Updates what moves with the images, not with gradients."""
         for normalization, (mean, variance) in zip(
-            self.normalizations, output.moments
+            self.normalizations, output.statistics
         ):
             normalization.update(mean, variance)
 
@@ -242,24 +248,15 @@ class StagedEncoder(Player):
 
     def compute_output_spec(self, images, training=None):
         check_shape("images", images.shape, self.accepted_shape)
-        shape = self.compute_output_shape(images.shape)
-        return keras.KerasTensor(shape, at_least_float32_of(self.compute_dtype))
+        return self.output_spec(images)
 
     def compute_output_shape(self, input_shape):
-        if self.features == "vector":
-            return (input_shape[0], self.feature_dim)
-        sizes = [n and -(-n // self.stride) for n in input_shape[1:3]]
-        return (input_shape[0], *sizes, self.feature_dim)
+        return self.layout.features_of(input_shape)
 
     def get_config(self):
         return {
             **super().get_config(),
-            "image_shape": self.image_shape,
-            "filters": self.filters,
-            "feature_dim": self.feature_dim,
-            "kernel_size": self.kernel_size,
-            "strides": self.strides,
-            "features": self.features,
+            **{name: getattr(self, name) for name in defaults_of(type(self))},
         }
 
 
@@ -275,8 +272,8 @@ class StagedDecoder(Player):
     """
 
     def __init__(self, encoder, **kwargs):
-        # Keras would cast the moments to half precision. The layers cast what
-        # they convolve.
+        # Keras would cast the statistics to half precision. The layers cast
+        # what they convolve.
         super().__init__(autocast=False, **kwargs)
         if not isinstance(encoder, self.encoder_class):
             raise ValueError(
@@ -287,44 +284,26 @@ class StagedDecoder(Player):
         self._encoder = lambda: encoder
         self.image_shape = encoder.image_shape
         self.stride = encoder.stride
-        self.feature_dim = encoder.feature_dim
-        self.features = encoder.features
+        self.layout = encoder.layout
+        self.map_shape = encoder.layout.map_shape
+        self.features_shape = encoder.layout.features
 
     @property
     def encoder(self):
         """The encoder whose features it draws."""
         return self._encoder()
 
-    @property
-    def map_shape(self):
-        """Shape of the features of an image, as a map of one place or more."""
-        size = [n // self.stride for n in self.image_shape[:2]]
-        size = (1, 1) if self.features == "vector" else size
-        return (*size, self.feature_dim)
-
-    @property
-    def features_shape(self):
-        """Shape of the features that it takes; `None` for any size."""
-        size = () if self.features == "vector" else (None, None)
-        return (*size, self.feature_dim)
-
-    def compute_output_spec(self, features, training=None, moments=None):
+    def compute_output_spec(self, features, training=None, statistics=None):
         check_shape("features", features.shape, self.features_shape)
-        shape = self.compute_output_shape(features.shape)
-        return keras.KerasTensor(shape, at_least_float32_of(self.compute_dtype))
+        return self.output_spec(features)
 
     def compute_output_shape(self, input_shape):
-        if self.features == "vector":
-            return (input_shape[0], *self.image_shape)
-        sizes = [n and n * self.stride for n in input_shape[1:3]]
-        return (input_shape[0], *sizes, self.image_shape[-1])
+        return self.layout.images_of(input_shape)
 
     def as_map(self, features):
         """Features that are known to fit, as a map of one place or more."""
         features = as_features(features, self.features_shape)
-        if self.features == "vector":
-            features = ops.reshape(features, (-1, *self.map_shape))
-        return features
+        return self.layout.to_map(features)
 
     def get_config(self):
         return {

@@ -1,4 +1,4 @@
-"""The gradients of a training step, from the images down.
+"""The gradients of a training step.
 
 `f` is the encoder and `g` the decoder. A pass is `x → z → x̂ → ẑ`. Each player
 descends its own loss: the encoder's weights move it through `z = f(x)` and
@@ -6,75 +6,10 @@ through `ẑ = f(x̂)`, the decoder's through `x̂ = g(z)`. In a pass `z` and `x
 constants, so that a player's gradient leaves the other player out.
 """
 
-import functools
-
 import tensorflow as tf
 
 from keras_csc.losses import Loop
 from keras_csc.models import tiles
-
-
-class Pass:
-    """One pass through the loop, recorded, and what the players descend in it.
-
-    Args:
-        model: compiled `ClosedLoopAutoencoder`.
-        images: tensor `x` `(batch, height, width, channels)`.
-        labels: int tensor `(batch,)`, or `None`.
-        last: bool, whether it is the step's last pass: statistics of the
-            images and the memory of the game move then.
-
-    Attributes:
-        terms: dict of the game's scalars.
-    """
-
-    def __init__(self, model, images, labels, last=True):
-        encoder, game = model.encoder, model.game
-        self.weights = encoder.trainable_variables
-        self.gains = model.decoder.trainable_variables
-        self.atoms = model.decoder.shared_atoms
-        with tf.GradientTape(persistent=True) as self.tape:
-            self.real = encoder.run_stages(images, training=True)
-            self.z = self._constant(self.real.features)
-            statistics = self.real.moments
-            drawn = model.decoder(self.z, training=True, moments=statistics)
-            self.drawn = tiles.cropped(drawn, images)
-            self.x_hat = self._constant(self.drawn)
-            shared = statistics if game.shared_statistics else None
-            regenerated = encoder.run_stages(self.x_hat, True, shared)
-            memory = model.memory
-            self.encoder_loss, self.decoder_loss, self.terms = game.losses(
-                Loop(
-                    self.real._replace(features=self.z),
-                    regenerated,
-                    labels,
-                    memory and functools.partial(memory, training=last),
-                    lambda: encoder.residuals(self.real),
-                )
-            )
-        if last:
-            encoder.update_statistics(self.real)
-
-    def _constant(self, tensor):
-        constant = tf.stop_gradient(tensor)
-        self.tape.watch(constant)
-        return constant
-
-    def of_encoder(self, at_z=0.0):
-        """Gradients of the encoder's weights; `at_z` adds to that at `z`."""
-        *of_weights, own = _gradients(
-            self.tape, self.encoder_loss, [*self.weights, self.z]
-        )
-        through_z = self.tape.gradient(
-            self.real.features, self.weights, own + at_z
-        )
-        return [a + b for a, b in zip(of_weights, through_z)]
-
-    def of_decoder(self):
-        """Gradients of the gains, of the atoms that draw, and of `z`."""
-        (at_x_hat,) = _gradients(self.tape, self.decoder_loss, [self.x_hat])
-        sources = self.gains, self.atoms, self.z
-        return self.tape.gradient(self.drawn, sources, at_x_hat)
 
 
 def one_pass(model, images, labels):
@@ -112,6 +47,71 @@ def inner_step(model, images, labels):
         real = encoder.run_stages(images, training=True)
         loss = model.game.inner_loss(Loop(real, labels=labels))
     return _gradients(tape, loss, encoder.trainable_variables)
+
+
+class Pass:
+    """One pass through the loop, recorded, and what the players descend in it.
+
+    Args:
+        model: compiled `ClosedLoopAutoencoder`.
+        images: tensor `x` `(batch, height, width, channels)`.
+        labels: int tensor `(batch,)`, or `None`.
+        last: bool, whether it is the step's last pass: statistics of the
+            images and the memory of the game move then.
+
+    Attributes:
+        terms: dict of the game's scalars.
+    """
+
+    def __init__(self, model, images, labels, last=True):
+        encoder, game = model.encoder, model.game
+        self.weights = encoder.trainable_variables
+        self.gains = model.decoder.trainable_variables
+        self.atoms = model.decoder.shared_atoms
+        with tf.GradientTape(persistent=True) as self.tape:
+            self.real = encoder.run_stages(images, training=True)
+            self.z = self._constant(self.real.features)
+            # The decoder undoes what normalised these images: the batch's
+            # statistics, from which the moving averages differ.
+            statistics = self.real.statistics
+            drawn = model.decoder(self.z, training=True, statistics=statistics)
+            self.drawn = tiles.cropped(drawn, images)
+            self.x_hat = self._constant(self.drawn)
+            shared = statistics if game.shared_statistics else None
+            regenerated = encoder.run_stages(self.x_hat, True, shared)
+            self.encoder_loss, self.decoder_loss, self.terms = game.losses(
+                Loop(
+                    self.real._replace(features=self.z),
+                    regenerated,
+                    labels,
+                    encoder,
+                    model.moment_memory,
+                    last,
+                )
+            )
+        if last:
+            encoder.update_statistics(self.real)
+
+    def _constant(self, tensor):
+        constant = tf.stop_gradient(tensor)
+        self.tape.watch(constant)
+        return constant
+
+    def of_encoder(self, at_z=0.0):
+        """Gradients of the encoder's weights; `at_z` adds to that at `z`."""
+        *of_weights, of_z = _gradients(
+            self.tape, self.encoder_loss, [*self.weights, self.z]
+        )
+        through_z = self.tape.gradient(
+            self.real.features, self.weights, of_z + at_z
+        )
+        return [a + b for a, b in zip(of_weights, through_z)]
+
+    def of_decoder(self):
+        """Gradients of the gains, of the atoms that draw, and of `z`."""
+        (at_x_hat,) = _gradients(self.tape, self.decoder_loss, [self.x_hat])
+        sources = self.gains, self.atoms, self.z
+        return self.tape.gradient(self.drawn, sources, at_x_hat)
 
 
 def _gradients(tape, loss, sources):

@@ -7,7 +7,7 @@ import tensorflow as tf
 from keras import ops
 
 from keras_csc.models import inputs
-from keras_csc.models.architecture import LEAST_SIZE
+from keras_csc.models.inputs import LEAST_SIZE
 from keras_csc.validation import check_integer
 from keras_csc.validation import shown
 
@@ -70,16 +70,16 @@ class Tiles:
         inputs.check_shape("images", images.shape, shape)
         # A corner of them: all as floats would be four times the memory.
         inputs.as_images(images[:, :LEAST_SIZE, :LEAST_SIZE], shape)
-        inputs.in_range(inputs.extremes(images), inputs.MOST)
+        inputs.in_range(inputs.extremes(images), inputs.LARGEST_PIXEL)
         height, width = (-(-n // self.stride) for n in images.shape[1:3])
         dim = self.autoencoder.encoder.feature_dim
         features = np.empty((len(images), height, width, dim), "float32")
         border = encoder_border(self.autoencoder.encoder)
         for number, part, wider, within in self._tiles(features, border):
-            seen = images[_index(number, wider, self.stride)]
-            seen = tf.cast(inputs.as_images(seen, shape), tf.float32)
-            inner = self._encode(seen)
-            features[_index(number, part)] = inner[_index(0, within)]
+            tile = images[_index(number, wider, self.stride)]
+            tile = tf.cast(inputs.as_images(tile, shape), tf.float32)
+            inner = self._encode(tile)[_index(0, within)]
+            features[_index(number, part)] = inner
         return features
 
     def decode(self, features, image_size=None):
@@ -101,8 +101,8 @@ class Tiles:
         images = np.empty((len(features), height, width, channels), "float32")
         border = decoder_border(self.autoencoder.encoder)
         for number, part, wider, within in self._tiles(features, border):
-            made = self._decode(features[_index(number, wider)])
-            inner = made[_index(0, within, stride)]
+            tile = self._decode(features[_index(number, wider)])
+            inner = tile[_index(0, within, stride)]
             images[_index(number, part, stride)] = inner
         if image_size is None:
             return images
@@ -148,8 +148,7 @@ def encoder_border(encoder):
     `T` solver steps apply `Aᵀ` `T` times and `A` `T - 1` times. So they reach
     `2 T - 1` times as far as one operator. This holds without restarts.
     """
-    steps = 2 * encoder.iterations - 1 if encoder.sparse else 1
-    return steps * decoder_border(encoder)
+    return (2 * encoder.iterations - 1) * decoder_border(encoder)
 
 
 def decoder_border(encoder):
@@ -206,14 +205,14 @@ def cropped_to(images, image_size, stride):
             "`image_size` must be (height, width). "
             f"Received: {shown(image_size)}"
         )
-    made, size = tf.shape(images)[1:3], tf.stack(image_size)
+    whole, size = tf.shape(images)[1:3], tf.stack(image_size)
     message = (
         "`image_size` must be the size of an image with these features: sides "
         f"at most {stride - 1} below the (height, width)"
     )
     images = inputs.asserted(
         images,
-        tf.reduce_all((0 <= made - size) & (made - size < stride)),
-        [message, made, "Received:", size],
+        tf.reduce_all((0 <= whole - size) & (whole - size < stride)),
+        [message, whole, "Received:", size],
     )
     return images[:, : image_size[0], : image_size[1]]

@@ -1,4 +1,4 @@
-"""What `fit`, `compile` and their like are given, looked at first."""
+"""Checks the data of `fit` and its like, and the arguments of `compile`."""
 
 import collections
 import itertools
@@ -9,9 +9,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_csc.losses import Game
+from keras_csc.losses import TranscriptionGame
 from keras_csc.models import inputs
 from keras_csc.models.decoder import CALIBRATION
 from keras_csc.models.first_atoms import initialize_from
+from keras_csc.optimizers import DictionaryMuon
 from keras_csc.validation import check_integer
 from keras_csc.validation import shown
 
@@ -39,7 +42,7 @@ def batch(data, image_shape):
         raise ValueError(
             "The game compares sets of features, in which no image has a "
             "weight of its own: leave `sample_weight` and `class_weight` out, "
-            "and give what is to count more more often."
+            "and repeat images that are to count more."
         )
     return inputs.as_images(images, image_shape), labels
 
@@ -61,23 +64,24 @@ class _Inspected(keras.utils.PyDataset):
         return self.check(self.dataset[index])
 
 
-def inspected(model, x, y, given, classes=None, limit=UNIT):
+def inspected(model, x, y, given, limit=UNIT, labelled=False):
     """The images or data set `x`; wrong pixels or labels are an error.
 
     Arrays are looked at now; data sets, generators and other iterators batch by
     batch, when a batch comes; a `PyDataset` with processes in its first batch.
-    `given` are arguments of the call, as `batch_size`. `classes` is the number
-    of classes, if labels are needed.
+    `given` are arguments of the call, as `batch_size`; `labelled` says that
+    labels are a part of `y` or of the data set, if the game needs them.
     """
     shape = model.encoder.accepted_shape
+    labelled = labelled and model.compiled and model.game.needs_labels
     weights = given.get("class_weight") or given.get("sample_weight")
     if given.get("batch_size") is not None:
         check_integer(1, batch_size=given["batch_size"])
 
     def looked_at(images, labels):
         images = inputs.in_range(images, limit)
-        if classes and labels is not None:
-            labels = inputs.as_labels(labels, classes)
+        if labelled and labels is not None:
+            labels = inputs.as_labels(labels, model.game.num_classes)
         return (images,) if labels is None else (images, labels)
 
     @tf.autograph.experimental.do_not_convert
@@ -121,7 +125,7 @@ def start(model, x):
     images = [part for part in images if part.shape[1:] == images[0].shape[1:]]
     start_from(model, tf.concat(images, 0)[:FIRST_IMAGES])
     if isinstance(x, types.GeneratorType):
-        x = (each for each in itertools.chain(taken, x))
+        x = (data for data in itertools.chain(taken, x))
     return x
 
 
@@ -142,16 +146,48 @@ def start_from(model, images, tell=warnings.warn):
         model.decoder.calibrate(images[:CALIBRATION])
 
 
-def check_compiled(optimizers, replicas, others):
-    """Raises `ValueError` for arguments that do not suit a game."""
-    if others:
-        raise ValueError(
-            f"Losses and metrics are those of `game`. Received: {shown(others)}"
+def inspected_for_fit(model, x, y, given):
+    """`inspected`, with the validation data; new weights start from `x`."""
+    x = inspected(model, x, y, given, labelled=True)
+    if (validation := given.get("validation_data")) is not None:
+        images, labels, weights = keras.utils.unpack_x_y_sample_weight(
+            validation
         )
+        images = inspected(model, images, labels, {"sample_weight": weights})
+        given["validation_data"] = images, labels
+    if model.step == 0 and not model.decoder.calibrated:
+        x = start(model, x)
+    return x
+
+
+def checked_game(game, encoder, alternating):
+    """The game of `compile`; by default the one that suits the encoder."""
+    if game is None:
+        game = TranscriptionGame(**({} if encoder.sparse else {"residual": 0}))
+    if not isinstance(game, Game):
+        raise ValueError(
+            "`game` must be a `TranscriptionGame` or another `Game`. "
+            f"Received: {shown(game)}"
+        )
+    game.check_encoder(encoder)
+    if game.inner_step and not alternating:
+        raise ValueError(
+            "A game with an `inner_step` needs a `decoder_optimizer`: the "
+            "step is one of alternating steps."
+        )
+    return game
+
+
+def checked_optimizers(optimizer, decoder_optimizer, replicas):
+    """The two optimizers of `compile`; the second may be `None`."""
     wrong = NO_OPTIMIZER_HAS + (ON_ONE_REPLICA if replicas > 1 else ())
-    for name, each in zip(("optimizer", "decoder_optimizer"), optimizers):
+    optimizers = {
+        "optimizer": keras.optimizers.get(optimizer or DictionaryMuon()),
+        "decoder_optimizer": keras.optimizers.get(decoder_optimizer),
+    }
+    for name, optimizer in optimizers.items():
         for argument in wrong:
-            if getattr(each, argument, None):
+            if getattr(optimizer, argument, None):
                 raise ValueError(
                     f"`{name}` must have no `{argument}`: averages of atoms "
                     "are no tight frames, losses of a game are not scaled "
@@ -159,8 +195,4 @@ def check_compiled(optimizers, replicas, others):
                     "replicas each has a part of the gradient. Leave it out, "
                     "or load the file with compile=False."
                 )
-    if optimizers[0] is optimizers[1]:
-        raise ValueError(
-            "`optimizer` and `decoder_optimizer` must be two objects: an "
-            "optimizer keeps the state of one player's weights. Make another."
-        )
+    return tuple(optimizers.values())

@@ -60,11 +60,11 @@ def class_moments(features, labels, num_classes):
     members = ops.cast(ops.equal(labels[:, None], classes), features.dtype)
     # One product for all classes: of all features, and of each class's.
     dimension = features.shape[1]
-    parts = ops.reshape(
+    of_classes = ops.reshape(
         members[:, :, None] * features[:, None, :],
         (-1, num_classes * dimension),
     )
-    products = ops.matmul(ops.transpose(features), parts)
+    products = ops.matmul(ops.transpose(features), of_classes)
     products = ops.reshape(products, (dimension, num_classes, dimension))
     return ops.transpose(products, (1, 0, 2)), ops.sum(members, 0)
 
@@ -150,8 +150,8 @@ def moment_rate_reduction(moments, counts, epsilon=0.5):
     """`rate_reduction` from the `class_moments`."""
     total = ops.sum(counts, -1)
     whole = moment_coding_rate(ops.sum(moments, 0), total, epsilon)
-    parts = moment_coding_rate(moments, counts, epsilon)
-    return whole - ops.sum(counts / ops.maximum(total, LEAST_COUNT) * parts, -1)
+    rates = moment_coding_rate(moments, counts, epsilon)
+    return whole - ops.sum(counts / ops.maximum(total, LEAST_COUNT) * rates, -1)
 
 
 def rate_distance(features, others, epsilon=0.5):

@@ -153,9 +153,9 @@ def _solution(program, step_size, tolerance, line_search, iterations):
         trial_residual = program.residual(trial)
         way, moves = trial - point, active
         if line_search:
-            seen = total(ops.square(trial_residual - point_residual))
+            bent = total(ops.square(trial_residual - point_residual))
             short = ops.logical_or(
-                step * seen <= total(ops.square(way)), step <= step_size
+                step * bent <= total(ops.square(way)), step <= step_size
             )
             moves = ops.logical_and(active, short)
 

@@ -1,4 +1,4 @@
-"""A photograph by what was measured of it, and by a denoiser."""
+"""Restores a photograph from its measurements, with a denoiser."""
 
 import numpy as np
 from keras import ops

@@ -1,4 +1,4 @@
-"""Four tasks: what was measured of an image, and how it is restored."""
+"""Four tasks: each measures an image in its way, and restores it."""
 
 import numpy as np
 

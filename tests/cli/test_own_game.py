@@ -61,7 +61,9 @@ def compiled(game, rates):
 def apart(model, images):
     """Difference of the sums of features, in training."""
     real = model.encoder.run_stages(images, training=True)
-    made = model._decode(real.features, True, moments=real.moments)
+    made = model.decoder(
+        real.features, training=True, statistics=real.statistics
+    )
     again = model.encoder.run_stages(made, training=True)
     return np.sum(real.features - again.features, 0)
 
@@ -81,7 +83,7 @@ def test_fit_trains_it(tmp_path, rates, memory):
             np.sum(difference**2), rel=1e-4
         )
         if memory:
-            found = model.memory.variables["apart"]
+            found = model.moment_memory.variables["apart"]
             np.testing.assert_allclose(found, difference, rtol=1e-3, atol=1e-5)
     after = model.encoder.get_weights() + model.decoder.get_weights()
     assert not any(map(np.array_equal, before, after))

@@ -37,7 +37,7 @@ def make(**changes):
     spread_weights(model)
     encoder = model.encoder
     noise = draw(8, *encoder.image_shape, seed=1)
-    moments = encoder.activations(noise, training=True).moments
+    moments = encoder.activations(noise, training=True).statistics
     for each, (mean, variance) in zip(encoder.normalizations, moments):
         each.moving_mean.assign(mean)
         each.moving_variance.assign(variance)

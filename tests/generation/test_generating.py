@@ -207,18 +207,11 @@ def test_maps_have_no_density():
     model = small_autoencoder(features="map")
     spread_weights(model)
     images, _ = images_and_labels(4)
-    for call in (model.sample, model.embed, model.fit_density):
-        with pytest.raises(ValueError, match="one feature vector an image"):
-            call(images)
+    with pytest.raises(ValueError, match="one feature vector an image"):
+        model.fit_density(images)
     with pytest.raises(ValueError, match="Images must be pairs"):
         model.interpolate(images[:1], images[1:])
     made = model.interpolate(images[:2], images[2:], steps=3)
     np.testing.assert_allclose(
         made[:, 0], model.reconstruct(images[:2]), atol=1e-5
     )
-
-
-def test_a_density_is_of_as_many_features(model):
-    with pytest.raises(ValueError, match="as many features"):
-        model.density = FeatureDensity(4)
-    assert model.density.classes == 3

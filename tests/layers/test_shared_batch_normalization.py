@@ -96,7 +96,7 @@ def test_given_moments_normalise_and_nothing_is_updated():
     mean, variance = real.mean((0, 1, 2)), real.var((0, 1, 2))
     before = layer.get_weights()
     _, moments = layer.normalize(real)
-    result = layer(other, training=True, moments=moments)
+    result = layer(other, training=True, statistics=moments)
     expected = (other - mean) / np.sqrt(variance + layer.epsilon)
     expected = expected * [0.5, 1.5, -1.0] + [0.1, 0.2, 0.3]
     np.testing.assert_allclose(result, expected, rtol=1e-10, atol=1e-12)

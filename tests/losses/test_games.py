@@ -1,4 +1,4 @@
-import functools
+import types
 
 import numpy as np
 import pytest
@@ -86,7 +86,8 @@ def test_losses_are_the_weighted_sums_of_the_formulas(objective, seed, epsilon):
     game = TranscriptionGame(
         **{**ARGUMENTS, **changes, "inner_step": inner_step}
     )
-    loop = Loop(real, other, labels, residuals=lambda: [2.0, 20.0, 5.0])
+    encoder = types.SimpleNamespace(residuals=lambda _: [2.0, 20.0, 5.0])
+    loop = Loop(real, other, labels, encoder)
     for_encoder, for_decoder, terms = game.losses(loop)
     value = references.transcription_objective(
         z, z_hat, labels if objective == "multi" else None, epsilon
@@ -162,8 +163,8 @@ def game_and_memory(momentum, objective):
 
 def terms_of(game, z, z_hat, labels, memory, training=False):
     sides = [EncoderOutput(rows, [], []) for rows in (z, z_hat)]
-    remember = functools.partial(memory, training=training)
-    return game.losses(Loop(*sides, labels, remember))[2]
+    loop = Loop(*sides, labels, memory=memory, last=training)
+    return game.losses(loop)[2]
 
 
 def weighed(parts, momentum):

@@ -91,11 +91,13 @@ def test_the_networks_are_those_of_the_reference(network):
     np.testing.assert_allclose(output.features, features, atol=1e-6)
     for ours, expected in zip(output.codes, codes):
         np.testing.assert_allclose(ours, expected, atol=1e-6)
-    for ours, expected in zip(output.moments, moments):
+    for ours, expected in zip(output.statistics, moments):
         np.testing.assert_allclose(ours[0], expected[0], atol=1e-6)
         np.testing.assert_allclose(ours[1], expected[1], atol=1e-6)
     np.testing.assert_allclose(
-        model._decode(tf.constant(features), True, moments=output.moments),
+        model.decoder(
+            tf.constant(features), training=True, statistics=output.statistics
+        ),
         reference.decode(features, moments=moments),
         atol=1e-5,
     )
@@ -178,7 +180,7 @@ def test_what_moves_with_the_images_moves_once_a_step(inner_step):
     expected = stage.sparsity * np.exp(0.2 * (0.75 - share))
     model.train_step((images, labels))
     mean = model.encoder.normalizations[0].moving_mean.numpy()
-    np.testing.assert_allclose(mean, 0.1 * output.moments[0][0], rtol=1e-6)
+    np.testing.assert_allclose(mean, 0.1 * output.statistics[0][0], rtol=1e-6)
     assert stage.sparsity == pytest.approx(expected, rel=1e-6)
 
 
@@ -193,7 +195,7 @@ def test_a_step_of_one_pass_moves_all_weights_at_once(network):
     given = gradients_of(clone(model), model.game, images)
     by_hand = clone(model)
     real = by_hand.encoder.activations(images, training=True)
-    by_hand._decode(real.features, True, moments=real.moments)
+    by_hand.decoder(real.features, training=True, statistics=real.statistics)
     by_hand.encoder.update_statistics(real)
     keras.optimizers.SGD(0.05).apply(
         list(map(tf.constant, itertools.chain(*given))),

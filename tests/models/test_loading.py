@@ -257,5 +257,5 @@ def test_files_that_may_stand_beside_a_preset(preset):
 
 @pytest.mark.parametrize("preset", [None, b"digits"])
 def test_presets_have_names(preset):
-    with pytest.raises(ValueError, match="`preset` must be the name"):
+    with pytest.raises(TypeError, match="os.PathLike"):
         ClosedLoopAutoencoder.from_preset(preset)

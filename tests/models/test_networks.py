@@ -183,7 +183,7 @@ def test_inference_with_the_moments_of_the_batch_is_training(network):
     images = inputs(network)
     encoder.build(images.shape)
     output = encoder.activations(images, training=True)
-    for layer, moments in zip(encoder.normalizations, output.moments):
+    for layer, moments in zip(encoder.normalizations, output.statistics):
         layer.moving_mean.assign(moments[0])
         layer.moving_variance.assign(moments[1])
     np.testing.assert_allclose(encoder(images), output.features, atol=1e-5)

@@ -27,7 +27,9 @@ def encoder_turn(model, images, labels):
     """The parents' encoder step: `X̂` detached, ascend `T`."""
     with tf.GradientTape() as tape:
         real = model.encoder.activations(images, training=True)
-        regenerated = model._decode(real.features, True, moments=real.moments)
+        regenerated = model.decoder(
+            real.features, training=True, statistics=real.statistics
+        )
         again = model.encoder.activations(
             tf.stop_gradient(regenerated), training=True
         )
@@ -52,7 +54,9 @@ def decoder_turn(model, images, labels):
     measuring = clone(model).encoder
     with tf.GradientTape() as tape:
         real = measuring.activations(images, training=True)
-        regenerated = model._decode(real.features, True, moments=real.moments)
+        regenerated = model.decoder(
+            real.features, training=True, statistics=real.statistics
+        )
         again = measuring.activations(regenerated, training=True)
         loss = objective(real.features, again.features, labels)
     gradients = tape.gradient(loss, drawing_variables(model))

@@ -57,11 +57,6 @@ def find(preset):
     Raises:
         As `ClosedLoopAutoencoder.from_preset`.
     """
-    if not isinstance(preset, (str, os.PathLike)):
-        raise ValueError(
-            "`preset` must be the name of a preset, a folder or the URI of a "
-            f"hub. Received: {shown(preset)}"
-        )
     if hubs.is_uri(preset):
         files = (folders.CONFIG_FILE, folders.METADATA_FILE)
         return folders.read(hubs.download(preset, files))
@@ -98,9 +93,36 @@ def config(preset, **overrides):
 
 
 def load(model_class, preset, load_weights=True, dtype=None, **overrides):
-    """See `ClosedLoopAutoencoder.from_preset`."""
-    found = find(preset)
-    if load_weights and found.folder is None:
+    """Makes an autoencoder from a preset.
+
+    Nothing that a folder or a hub holds is run as code. Files must have
+    the sizes that the architecture says, and the SHA-256 that
+    `metadata.json` says.
+
+    Args:
+        preset: name of a trained model, `"csc_ctrl_digits"`, or of an
+            architecture, `"digits"` (all names:
+            `keras_csc.models.presets.names()`). Or a folder that
+            `save_to_preset` wrote. Or the URI of such a folder on a hub:
+            `"hf://OWNER/NAME[@REVISION]"` or
+            `"kaggle://OWNER/MODEL/keras/VARIANT[/VERSION]"`.
+        load_weights: bool, whether to load the weights. An architecture
+            has none to load.
+        dtype: of the model, by default Keras's.
+        **overrides: arguments of the preset to replace: `image_shape`,
+            `network` (`"csc"` or `"conv"`), `filters`, `feature_dim`,
+            `sparsity`, `iterations`, ... The density of the
+            features and the names of atoms are loaded only if all are the
+            preset's own.
+
+    Raises:
+        ValueError: for an unknown preset or argument, or a folder that
+            is not complete, is damaged or holds something else.
+        OSError: if a hub can't be reached, has no such model, or refuses.
+        ImportError: for a URI, without the package's extra `hub`.
+    """
+    stored = find(preset)
+    if load_weights and stored.folder is None:
         raise AdvisedError(
             f"The preset {preset!r} is an architecture without trained "
             f"weights. Train it with `keras-csc train --flagfile={preset}"
@@ -109,19 +131,21 @@ def load(model_class, preset, load_weights=True, dtype=None, **overrides):
             "load_weights",
             "Or pass load_weights=False for first weights to train.",
         )
-    entries = completed(found.entries, **overrides)
+    entries = completed(stored.entries, **overrides)
     model = model_class(*players(entries, dtype=dtype), dtype=dtype)
     if not load_weights:
         model.make_weights()
         return model
     if hubs.is_uri(preset):
         path = hubs.download(preset, [folders.WEIGHTS_FILE])
-        found = found._replace(folder=path)
-    own = completed(found.entries)
-    same = all(np.array_equal(own[key], overrides[key]) for key in overrides)
+        stored = stored._replace(folder=path)
+    unchanged = completed(stored.entries)
+    same = all(
+        np.array_equal(unchanged[key], overrides[key]) for key in overrides
+    )
     if same:
-        folders.name_atoms(model, found)
-    folders.load_weights(model, found, entries)
+        folders.name_atoms(model, stored)
+    folders.load_weights(model, stored, entries)
     if not same:
         model.density = None
     return model

@@ -1,12 +1,10 @@
 """Architectures by name, as data, and the networks that they describe."""
 
-import inspect
-
 from keras_csc.models.conv_networks import ConvDecoder
 from keras_csc.models.conv_networks import ConvEncoder
 from keras_csc.models.decoder import Decoder
 from keras_csc.models.encoder import Encoder
-from keras_csc.models.staged import StagedEncoder
+from keras_csc.models.staged import defaults_of
 from keras_csc.validation import check_choice
 
 
@@ -76,17 +74,11 @@ NETWORKS = {
 }
 
 
-def _arguments(model_class):
-    """The arguments that a class has defaults for, and these."""
-    parameters = inspect.signature(model_class.__init__).parameters.values()
-    return {p.name: p.default for p in parameters if p.default is not p.empty}
-
-
 # What an entry is where neither a preset nor a folder says it.
 DEFAULTS = {
     "network": "csc",
-    **_arguments(Encoder),
-    **_arguments(Decoder),
+    **defaults_of(Encoder),
+    **defaults_of(Decoder),
 }
 
 
@@ -133,13 +125,12 @@ def players(config, **kwargs):
 
 def encoder_arguments(config):
     """The entries of a `config` that are for its encoder."""
-    sparse = NETWORKS[config["network"]][0].sparse
-    return _part(config, Encoder if sparse else StagedEncoder)
+    return _part(config, NETWORKS[config["network"]][0])
 
 
 def _part(config, model_class):
     """The entries of a `config` that are arguments of a class."""
-    return {name: config[name] for name in _arguments(model_class)}
+    return {name: config[name] for name in defaults_of(model_class)}
 
 
 def model_config(model):

@@ -62,9 +62,9 @@ def read(folder):
         ValueError: if the folder is not a preset, or its JSON is damaged or
             of something else.
     """
-    content, found = _read_json(folder / CONFIG_FILE)
+    content, saved = _read_json(folder / CONFIG_FILE)
     _, metadata = _read_json(folder / METADATA_FILE)
-    name, entries = found.get(NAME), found.get("config")
+    name, entries = saved.get(NAME), saved.get("config")
     if name != AUTOENCODER or not isinstance(entries, dict):
         raise ValueError(
             f"{str(folder / CONFIG_FILE)!r} must be of a {AUTOENCODER} with a "
@@ -84,15 +84,15 @@ def _read_json(path):
     with open(path, "rb") as file:
         content = file.read(LONGEST_JSON + 1)
     try:
-        found = json.loads(content)
+        saved = json.loads(content)
     except (ValueError, RecursionError):
-        found = None
-    if len(content) > LONGEST_JSON or not isinstance(found, dict):
+        saved = None
+    if len(content) > LONGEST_JSON or not isinstance(saved, dict):
         raise ValueError(
             f"{str(path)!r} must hold a JSON object of at most {LONGEST_JSON} "
             "bytes, and holds something else."
         )
-    return content, found
+    return content, saved
 
 
 def _check_there(path):
@@ -177,10 +177,22 @@ def _misfit(path, reason):
 
 
 def save(model, folder, about=None, card=None):
-    """Writes a folder; see `ClosedLoopAutoencoder.save_to_preset`.
+    """Writes a folder for `from_preset`, laid out as in KerasHub.
 
-    `about` are more entries of `metadata.json`, `card` the text of a
-    `README.md`.
+    The folder appears complete or not at all. `config.json` has the
+    architecture, and `model.weights.h5` the weights. `metadata.json` has
+    versions, the date, the number of weights and the SHA-256 of the other
+    two.
+
+    Args:
+        folder: path of a folder that does not exist yet.
+        about: dict, more entries of `metadata.json`.
+        card: str, text of a `README.md`.
+
+    Raises:
+        ValueError: if it exists, or for an encoder or decoder of a class of
+            your own.
+        OSError: if it can't be written.
     """
     players = type(model.encoder), type(model.decoder)
     if players not in NETWORKS.values():
