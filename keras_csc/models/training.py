@@ -15,7 +15,6 @@ from keras_csc.models import inputs
 from keras_csc.models import steps
 from keras_csc.models import tiles
 from keras_csc.models import training_data
-from keras_csc.ops.tensorflow import fusion
 from keras_csc.ops.tensors import at_least_float32_of
 
 
@@ -146,7 +145,6 @@ def predict(model, x, *args, **kwargs):
         return keras.Model.predict(model, x, *args, **kwargs)
 
 
-@fusion()
 def train_step(model, data):
     """Takes a step of a compiled `ClosedLoopAutoencoder`; returns its logs."""
     images, labels = training_data.batch(data, model.encoder.accepted_shape)
