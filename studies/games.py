@@ -21,7 +21,7 @@ class PartsOfMulti(TranscriptionGame):
     """
 
     def __init__(
-        self, objective="multi", num_classes=None, multistage=30.0, parts=PARTS
+        self, objective="multi", num_classes=None, multistage=10.0, parts=PARTS
     ):
         super().__init__(objective, num_classes, multistage=multistage)
         parts = (parts,) if isinstance(parts, str) else tuple(parts)

@@ -92,7 +92,7 @@ class TranscriptionGame(Game):
         num_classes=None,
         epsilon=0.5,
         residual=1000.0,
-        multistage=30.0,
+        multistage=10.0,
         consistency=0.0,
         memory=0.95,
         inner_step=False,
