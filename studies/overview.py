@@ -18,6 +18,7 @@ from skimage.metrics import peak_signal_noise_ratio
 from keras_csc import data
 from keras_csc import restoration
 from keras_csc.models import ClosedLoopAutoencoder
+from keras_csc.pixels import from_pixels
 from keras_csc.visualization import save_figure
 
 PATH = pathlib.Path(__file__).parents[1] / "docs" / "pictures" / "overview.jpg"
@@ -55,7 +56,9 @@ def restored(subfigure, photograph):
     titles = f"with noise of {NOISE} of 255", "restored"
     subfigure.suptitle("Photographs of any size", x=0.01, ha="left")
     for axes, image, title in zip(subfigure.subplots(1, 2), images, titles):
-        near = peak_signal_noise_ratio(clean, np.clip(image, 0, 1))
+        near = peak_signal_noise_ratio(
+            clean, np.clip(image, 0, 1), data_range=1
+        )
         shown(axes, image, f"{title}: {near:.1f} dB")
 
 
@@ -63,7 +66,7 @@ def regenerated(subfigure, data_dir):
     """Test images, and below each its regeneration."""
     model = ClosedLoopAutoencoder.from_preset("csc_ctrl_cifar10")
     source = data.open_dataset("cifar10", "test", (32, 32, 3), data_dir)
-    images = data.load_arrays(source, IMAGES)[0]
+    images = from_pixels(data.load_arrays(source, IMAGES)[0])
     subfigure.suptitle(
         "Images, and what is drawn from 128 numbers of each", x=0.01, ha="left"
     )
