@@ -53,8 +53,8 @@ INTRODUCTION = f"""\
 A model of sparse coding layers is one network: its decoder draws with the
 encoder's atoms. There is a row for every run that was measured. The published
 game plays for a rate reduction alone, in alternating steps. Our game plays for
-the same rate reduction in one pass, with a memory of many batches and with the
-stages' own errors.
+the same rate reduction in one pass, with a memory of many batches, the stages'
+own errors and the multi-stage term.
 
 In comparisons every method trains for equal time of one core, {plan.MINUTES}
 minutes where nothing else is said. The number of its steps comes from the
