@@ -50,7 +50,7 @@ COMMANDS = {
     ),
     "denoise": ("pictures, without noise", "denoise", "denoised"),
     "decode": ("pictures of features", "decode", "reconstruction"),
-    "sample": ("pictures that never were", "sample", "sample"),
+    "sample": ("new pictures", "sample", "sample"),
     "embed": (
         "embeddings of pictures, to compare them by",
         "embed",

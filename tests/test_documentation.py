@@ -88,7 +88,7 @@ def test_python_examples_of_the_readme_run(tmp_path, monkeypatch):
     run_blocks(README, namespace)
     assert namespace["features"].shape == (10, 64)
     assert namespace["threes"].shape == (8, 16, 16, 1)
-    assert namespace["part"].shape == (16, 16, 1)
+    assert namespace["strongest"].shape == (16, 16, 1)
 
 
 @pytest.mark.parametrize(
@@ -236,7 +236,7 @@ def test_commands_have_flags_that_parse(command):
 
 FOLDERS = ("benchmarks", "studies", "tests", "keras_csc_cli", "serving")
 # Of TensorBoard, Docker, Python's HTTP server, and npm.
-THEIRS = {"logdir", "wait", "bind", "directory", "ignore", "profile"}
+THEIRS = {"depth", "logdir", "wait", "bind", "directory", "ignore", "profile"}
 
 
 @functools.cache

@@ -240,7 +240,7 @@ class _Page:
         with gr.Column(scale=2, min_width=260):
             number = self._stages("Codes of stage", "kx-stage-change")
             sliders = [
-                gr.Slider(0, strongest, label="λ, the price of a coefficient"),
+                gr.Slider(0, strongest, label="λ, the threshold of codes"),
                 gr.Slider(1, most, step=1, label="Solver steps"),
                 gr.Slider(0, 100, 100, step=0.5, label=share),
             ]
@@ -333,7 +333,7 @@ class _Page:
             return panels.images_panel(
                 made,
                 [],
-                "Images that never were",
+                "New images",
                 "drawn from the density of the features, and decoded",
             )
 

@@ -98,6 +98,7 @@ def _is_slow(kernel, sizes):
     """Whether oneDNN's transposed convolution is not the fastest form."""
     return (
         kernel.shape[2] <= FEW_CHANNELS
+        and 0 not in kernel.shape
         and all(isinstance(n, int) for n in sizes)
         and not tf.config.list_physical_devices("GPU")
     )

@@ -87,7 +87,7 @@ def test_a_trained_preset_knows_its_data(tmp_path, monkeypatch):
     assert str(path) == "csc_ctrl_digits-report.html"
     text = path.read_text()
     assert "20 of the 397 images of the split test of digits" in text
-    assert "38.5 dB" in text  # of its card
+    assert "26.5 dB" in text  # of its card
     assert "Beside csc_ctrl_digits" in text and "mean cosine 1.00" in text
 
 

