@@ -1,0 +1,65 @@
+"""Figures of the README are the figures of the files that they come from."""
+
+import json
+import pathlib
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+def row_of(table, **given):
+    """The row of a study's table that has these values."""
+    rows = json.loads((ROOT / "studies" / f"{table}.json").read_text())
+    (row,) = (r for r in rows if given.items() <= r.items())
+    return row
+
+
+def evaluation_of(preset):
+    """What the preset's card says of its test images."""
+    path = ROOT / "trained" / preset / "metadata.json"
+    return json.loads(path.read_text())["card"]["evaluation"]
+
+
+@pytest.mark.parametrize(
+    "task, channels, method",
+    [("denoise 25", 1, "BM3D"), ("denoise 25", 3, "BM3D")]
+    + [("inpaint", 1, "biharmonic")],
+)
+def test_restoration(task, channels, method):
+    words = []
+    for by in (method, "ours"):
+        given = {"images": "shipped", "task": task, "channels": channels}
+        row = row_of("restoration", method=by, **given)
+        digits = 1 if row["seconds"] >= 1 else 2
+        words.append(f"{row['psnr']:.2f} dB, {row['seconds']:.{digits}f} s")
+    theirs, ours = words
+    assert f"| {method}: {theirs} | {ours} |" in README
+
+
+def test_sorting():
+    given = {"data": "cifar10", "images": 300}
+    theirs, ours = (
+        f"{row_of('features', method=method, **given)['linear']:.2f}"
+        for method in ("convolutions", "ours")
+    )
+    assert f"| three convolutions: {theirs} | {ours} |" in README
+
+
+@pytest.mark.parametrize(
+    "data, preset",
+    [("Fashion-MNIST", "csc_ctrl_fashion_mnist")]
+    + [("CIFAR-10", "csc_ctrl_cifar10_unlabelled")],
+)
+def test_regenerations(data, preset):
+    card = evaluation_of(preset)
+    pca, ours = card["psnr_of"]["pca"], card["psnr"]
+    row = f"| {data}, 128 numbers | PSNR | PCA: {pca:.1f} dB | {ours:.1f} dB |"
+    assert row in README
+
+
+def test_zeros():
+    zeros = evaluation_of("csc_ctrl_cifar10")["zero_fraction"]
+    *first, last = (f"{100 * share:.0f}" for share in zeros)
+    assert f"{', '.join(first)} and {last} % in the three stages" in README
