@@ -104,8 +104,13 @@ def moment_coding_rate(moment, count, epsilon=0.5):
     count = ops.maximum(ops.cast(count, moment.dtype), LEAST_COUNT)
     scale = dimension / (count * epsilon)
     identity = ops.eye(dimension, dtype=moment.dtype)
-    cholesky = on_tensorflow("cholesky", ops.cholesky)
-    factor = cholesky(identity + scale[..., None, None] * moment)
+    half_logdet = on_tensorflow("half_logdet", _half_logdet)
+    return half_logdet(identity + scale[..., None, None] * moment)
+
+
+def _half_logdet(matrices):
+    """`½ logdet` of positive definite matrices `(..., d, d)`."""
+    factor = ops.cholesky(matrices)
     return ops.sum(ops.log(ops.diagonal(factor, axis1=-2, axis2=-1)), -1)
 
 

@@ -60,21 +60,34 @@ def _along_both_axes(images, matrix, block):
             "Images must be of whole blocks, whose side is even. "
             f"Received: {tuple(images.shape)}, of blocks of {block}"
         )
-    matrix = ops.convert_to_tensor(matrix, images.dtype)
     batch, height, width, channels = ops.shape(images)
-    half = block // 2
-    inner = ops.reshape(images[:, half:-half], (-1, block, width, channels))
-    inner = _mixed(inner, matrix)
-    inner = ops.reshape(inner, (batch, height - block, width, channels))
-    images = ops.concatenate([images[:, :half], inner, images[:, -half:]], 1)
-    inner = ops.reshape(images[:, :, half:-half], (-1, block, channels))
-    inner = _mixed(inner, matrix)
-    inner = ops.reshape(inner, (batch, height, width - block, channels))
-    ends = images[:, :, :half], images[:, :, -half:]
+    ends, inner = _split(images, block // 2, 1)
+    rows = ops.reshape(inner, (-1, block, width * channels))
+    rows = ops.matmul(ops.convert_to_tensor(matrix, images.dtype), rows)
+    inner = ops.reshape(rows, (batch, height - block, width, channels))
+    images = ops.concatenate([ends[0], inner, ends[1]], 1)
+    ends, inner = _split(images, block // 2, 2)
+    # A row's block is a vector of all its channels.
+    of_channels = np.kron(matrix, np.eye(channels)).T
+    columns = ops.reshape(inner, (-1, block * channels))
+    columns = ops.matmul(
+        columns, ops.convert_to_tensor(of_channels, images.dtype)
+    )
+    inner = ops.reshape(columns, (batch, height, width - block, channels))
     return ops.concatenate([ends[0], inner, ends[1]], 2)
 
 
-def _mixed(blocks, matrix):
-    """`matrix` along axis 1; the converter to LiteRT spoils an einsum."""
-    mixed = ops.tensordot(blocks, matrix, [[1], [1]])
-    return ops.moveaxis(mixed, -1, 1)
+def _split(images, half, axis):
+    """Both ends of an axis, and what is between them.
+
+    A slice has a slow gradient in TensorFlow, but takes unknown sizes.
+    """
+    size = images.shape[axis]
+    if size is not None:
+        first, inner, last = ops.split(images, [half, size - half], axis)
+        return (first, last), inner
+    if axis == 1:
+        ends = images[:, :half], images[:, -half:]
+        return ends, images[:, half:-half]
+    ends = images[:, :, :half], images[:, :, -half:]
+    return ends, images[:, :, half:-half]

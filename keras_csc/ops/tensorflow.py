@@ -22,8 +22,25 @@ def solving(function):
     return tf.function(function, autograph=False)
 
 
-# NaN where a matrix has no factor, for the caller to see: Keras's form raises.
-cholesky = tf.linalg.cholesky
+@tf.custom_gradient
+def half_logdet(matrices):
+    """`coding_rate._half_logdet`, with NaN where a matrix has no factor.
+
+    The gradient is half of the inverse. TensorFlow would differentiate the
+    factorisation, at twice the time.
+    """
+    factor = tf.linalg.cholesky(matrices)
+
+    def gradient(upstream):
+        identity = tf.eye(
+            matrices.shape[-1],
+            batch_shape=tf.shape(matrices)[:-2],
+            dtype=matrices.dtype,
+        )
+        inverse = tf.linalg.cholesky_solve(factor, identity)
+        return 0.5 * upstream[..., None, None] * inverse
+
+    return tf.reduce_sum(tf.math.log(tf.linalg.diag_part(factor)), -1), gradient
 
 
 def analysis(images, kernel, strides, padding):

@@ -1,7 +1,10 @@
 """Pre- and postfilters of lapped transforms, against what they promise."""
 
+import functools
+
 import numpy as np
 import pytest
+import tensorflow as tf
 from scipy.fft import dct
 from scipy.linalg import toeplitz
 
@@ -43,3 +46,13 @@ def test_blocks_of_cosines_become_the_lapped_orthogonal_transform():
     variances = np.diag(analysis @ covariance @ analysis.T)
     gain = -10 * np.mean(np.log10(variances))
     assert gain == pytest.approx(9.2, abs=0.05)
+
+
+def test_images_of_unknown_size_are_mixed_alike():
+    images = np.random.default_rng(0).normal(size=(2, 12, 16, 3))
+    unknown = tf.TensorSpec((None, None, None, 3), images.dtype)
+    for operator in (ops.prefilter, ops.postfilter):
+        free = tf.function(functools.partial(operator, block=4), [unknown])
+        np.testing.assert_allclose(
+            free(images), operator(images, 4), atol=1e-14
+        )
