@@ -122,7 +122,7 @@ def time():
 # === Sparse coding and convolutions ===
 
 PLAYERS = (OURS, SMALL_CONV)
-PLAYERS_MINUTES = {"digits": 1, "fashion_mnist": MINUTES, "cifar10": MINUTES}
+PLAYERS_MINUTES = {"digits": 1, "fashion_mnist": 2, "cifar10": 2}
 # The first is that of the flag files.
 LEARNING_RATES = (0.03, 0.01, 0.1)
 
@@ -167,7 +167,7 @@ QUESTIONS = {
         players,
         "Sparse coding and convolutions in our game",
         "Which network brings more images back as images of their class, with "
-        "as many weights, after a minute (digits) or five (the others)? The "
+        "as many weights, after a minute (digits) or two (the others)? The "
         "first seed tries three learning rates, two others the best of them. A "
         f"row without a rate is at {LEARNING_RATES[0]}, the flag files' rate.",
     ),
