@@ -104,9 +104,7 @@ test-runtimes: $(STAMP)
 
 # Times on this machine, beside the times of the libraries it is compared with.
 benchmarks: $(PEERS_STAMP)
-	for name in agreement memory solver; do \
-	  $(PEERS)/bin/python benchmarks/$$name.py || exit 1; \
-	done
+	$(PEERS)/bin/python benchmarks/agreement.py
 	$(PEERS)/bin/python benchmarks/steps.py --peer=torch
 
 # The documentation, with its notebooks, in docs/_build/latest; a release's beside

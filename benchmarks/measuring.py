@@ -1,12 +1,7 @@
-"""What the benchmarks share: medians of turns, memory, tables, results."""
+"""What the benchmarks share: medians of turns, tables, results."""
 
-import json
-import os
 import pathlib
-import re
 import statistics
-import subprocess
-import sys
 import time
 
 from keras_csc_cli.records import identification
@@ -40,32 +35,6 @@ def seconds(functions, repetitions=15, warmups=3):
             if round >= warmups:
                 times[name].append(time.perf_counter() - began)
     return {name: statistics.median(values) for name, values in times.items()}
-
-
-def resident_mib(name="VmRSS", process="self"):
-    """Resident memory in MiB: now, or with `"VmHWM"` the highest so far.
-
-    Args:
-        name: str, of a line of `/proc/PROCESS/status`.
-        process: number of a process; this one by default.
-    """
-    status = pathlib.Path(f"/proc/{process}/status").read_text()
-    return int(re.search(rf"{name}:\s+(\d+) kB", status)[1]) / 1024
-
-
-def case(script, *arguments):
-    """What a script prints last, as JSON, for `--case` in a process of its own.
-
-    Its C library gives what is freed back at once, so that what is resident is
-    in use.
-    """
-    found = subprocess.run(
-        [sys.executable, script, "--case", *map(str, arguments)],
-        env={**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536"},
-        stdout=subprocess.PIPE,
-        check=True,
-    )
-    return json.loads(found.stdout.splitlines()[-1])
 
 
 def report(name, rows, columns, **more):

@@ -2,10 +2,10 @@
 
     python serving/server.py saved_models/csc_ctrl_digits
 
-A reference: small enough to read, and what `make serving` and
-`benchmarks/serving.py` ask where there is no TensorFlow Serving. The newest
-version of the model is served. Every input is checked before the model gets it:
-its rows, too, are limited, and so are the bytes of a request.
+A reference: small enough to read, and what `make serving` asks where there is
+no TensorFlow Serving. The newest version of the model is served. Every input is
+checked before the model gets it: its rows, too, are limited, and so are the
+bytes of a request.
 
 With `--batching` requests are put together as `batching.config` says, by the
 scheduler that TensorFlow Serving has; the requests of a batch that fails are

@@ -1,8 +1,13 @@
 """The contenders that are not of `keras_csc.models`.
 
-All are `ClosedLoopAutoencoder`s with another loss or encoder, so that
-`training/train.py` trains, logs, checkpoints and resumes them.
+`MAKERS` make `ClosedLoopAutoencoder`s with another loss or encoder, so that
+`training/train.py` trains, logs, checkpoints and resumes them. `GENERATORS` are
+plain Keras.
 """
+
+import contextlib
+
+from keras_csc_cli import devices
 
 import keras
 import tensorflow as tf
@@ -18,6 +23,8 @@ from keras_csc.models import EncoderOutput
 from keras_csc.models import presets
 from keras_csc.models.presets.folder import WEIGHTS_FILE
 from keras_csc.ops.tensors import at_least_float32
+from studies import dcgan
+from studies import diffusion
 
 
 class WithoutPreset:
@@ -158,3 +165,41 @@ MAKERS = {
     "own": with_own_dictionaries,
     "vae": variational,
 }
+
+
+@contextlib.contextmanager
+def _types(options):
+    """Layers that are made here have the types of a run."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(devices.dtype_policy(options.dtype_policy))
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def gan(options, num_classes):
+    """A `DCGAN` of a run's widths, compiled."""
+    config = presets.config(options.preset, **options.architecture)
+    names = "image_shape", "filters", "feature_dim", "kernel_size"
+    with _types(options):
+        model = dcgan.DCGAN(*(config[name] for name in names))
+    model.compile()
+    return model
+
+
+def denoiser(options, num_classes):
+    """A denoiser of a run's widths, compiled."""
+    config = presets.config(options.preset, **options.architecture)
+    with _types(options):
+        model = diffusion.denoiser(
+            config["image_shape"],
+            config["filters"],
+            num_classes,
+            config["kernel_size"],
+        )
+    diffusion.compile_denoiser(model, options.steps)
+    return model
+
+
+GENERATORS = {"dcgan": gan, "diffusion": denoiser}

@@ -1,7 +1,9 @@
 """A DCGAN, which samples are compared with, in plain Keras.
 
-Images are in [-1, 1]. The widths are a preset's: stages of stride 2 with
-`filters` channels, from the image upwards.
+Radford et al., Unsupervised representation learning with deep convolutional
+generative adversarial networks, ICLR 2016. Images are in [-1, 1]. The widths
+are a preset's: stages of stride 2 with `filters` channels, from the image
+upwards.
 """
 
 import keras
@@ -10,44 +12,13 @@ from keras import layers
 from keras import ops
 
 
-def discriminator_loss(real, made):
-    """`mean [-log σ(D(x))] + mean [-log (1 - σ(D(G(z))))]`.
-
-    Args:
-        real: logits `D(x)` of images, a tensor.
-        made: logits `D(G(z))` of what the generator made.
-
-    Returns:
-        A scalar tensor, at least 0.
-
-    Reference:
-        Goodfellow et al., Generative adversarial nets, NeurIPS 2014, eq. 1.
-    """
-    return ops.mean(ops.softplus(-real)) + ops.mean(ops.softplus(made))
-
-
-def generator_loss(made):
-    """`mean [-log σ(D(G(z)))]`, the loss that does not saturate.
-
-    Args:
-        made: logits `D(G(z))`, a tensor.
-
-    Returns:
-        A scalar tensor, at least 0.
-
-    Reference:
-        Goodfellow et al., Generative adversarial nets, NeurIPS 2014, sec. 3.
-    """
-    return ops.mean(ops.softplus(-made))
-
-
 def _normal(mean=0.0):
     return keras.initializers.RandomNormal(mean, 0.02)
 
 
-def _normalization(dtype):
+def _normalization():
     return layers.BatchNormalization(
-        momentum=0.9, gamma_initializer=_normal(1.0), dtype=dtype
+        momentum=0.9, gamma_initializer=_normal(1.0)
     )
 
 
@@ -56,8 +27,8 @@ def _size(image_shape, filters):
     return tuple(n // 2 ** len(filters) for n in image_shape[:2])
 
 
-def generator(image_shape, filters, noise_dim, kernel_size=4, dtype=None):
-    """DCGAN's generator, from `(batch, noise_dim)` to images.
+def generator(image_shape, filters, noise_dim, kernel_size):
+    """From noise `(batch, noise_dim)` to images.
 
     Transposed convolutions, to the size after the last stage and then of
     stride 2, each with batch normalisation and ReLU; the last has `tanh`.
@@ -65,7 +36,7 @@ def generator(image_shape, filters, noise_dim, kernel_size=4, dtype=None):
     stack = [keras.Input((noise_dim,)), layers.Reshape((1, 1, noise_dim))]
     for number, width in enumerate((*filters[::-1], image_shape[-1])):
         if number:
-            stack += [_normalization(dtype), layers.ReLU(dtype=dtype)]
+            stack += [_normalization(), layers.ReLU()]
         stack.append(
             layers.Conv2DTranspose(
                 width,
@@ -74,16 +45,14 @@ def generator(image_shape, filters, noise_dim, kernel_size=4, dtype=None):
                 padding="same" if number else "valid",
                 use_bias=False,
                 kernel_initializer=_normal(),
-                dtype=dtype,
             )
         )
-    return keras.Sequential(
-        [*stack, layers.Activation("tanh", dtype="float32")], name="generator"
-    )
+    last = layers.Activation("tanh", dtype="float32")
+    return keras.Sequential([*stack, last], name="generator")
 
 
-def discriminator(image_shape, filters, kernel_size=4, dtype=None):
-    """DCGAN's discriminator, from images to logits `(batch, 1)`.
+def discriminator(image_shape, filters, kernel_size):
+    """From images to logits `(batch, 1)`.
 
     Convolutions of stride 2, each with batch normalisation, but for the first,
     and a leaky ReLU of slope 0.2; a convolution of what is left.
@@ -98,18 +67,13 @@ def discriminator(image_shape, filters, kernel_size=4, dtype=None):
                 padding="same",
                 use_bias=False,
                 kernel_initializer=_normal(),
-                dtype=dtype,
             )
         )
         if number:
-            stack.append(_normalization(dtype))
-        stack.append(layers.LeakyReLU(0.2, dtype=dtype))
-    head = layers.Conv2D(
-        1,
-        _size(image_shape, filters),
-        kernel_initializer=_normal(),
-        dtype=dtype,
-    )
+            stack.append(_normalization())
+        stack.append(layers.LeakyReLU(0.2))
+    size = _size(image_shape, filters)
+    head = layers.Conv2D(1, size, kernel_initializer=_normal())
     return keras.Sequential(
         [*stack, head, layers.Flatten(dtype="float32")], name="discriminator"
     )
@@ -118,9 +82,10 @@ def discriminator(image_shape, filters, kernel_size=4, dtype=None):
 class DCGAN(keras.Model):
     """Deep convolutional generative adversarial network.
 
-    A step descends `discriminator_loss`, then `generator_loss` of the same
-    noise `z ~ N(0, I)` against the discriminator that came of it. Adam with
-    rate 2e-4 and `β₁ = 0.5`, as published. Compile it without arguments.
+    The discriminator descends `mean [-log σ(D(x))] + mean [-log (1 -
+    σ(D(G(z))))]`, and then the generator `mean [-log σ(D(G(z)))]` of the same
+    noise `z ~ N(0, I)`. Adam with rate 2e-4 and `β₁ = 0.5`, as published.
+    Compile it without arguments.
 
     Args:
         image_shape: `(height, width, channels)`, divisible by
@@ -128,29 +93,14 @@ class DCGAN(keras.Model):
         filters: ints, channels of the stages.
         noise_dim: int, numbers of `z`.
         kernel_size: int, of the stages.
-        dtype: policy of both networks; images and logits are float32.
-
-    Reference:
-        Radford et al., Unsupervised representation learning with deep
-        convolutional generative adversarial networks, ICLR 2016.
     """
 
-    def __init__(
-        self, image_shape, filters, noise_dim, kernel_size=4, dtype=None
-    ):
-        super().__init__(dtype=dtype)
+    def __init__(self, image_shape, filters, noise_dim, kernel_size=4):
+        super().__init__()
         self.noise_dim = noise_dim
-        self.generator = generator(
-            image_shape, filters, noise_dim, kernel_size, dtype
-        )
-        self.discriminator = discriminator(
-            image_shape, filters, kernel_size, dtype
-        )
+        self.generator = generator(image_shape, filters, noise_dim, kernel_size)
+        self.discriminator = discriminator(image_shape, filters, kernel_size)
         self.seeds = keras.random.SeedGenerator()
-        self.losses_of_players = [
-            keras.metrics.Mean(f"{player.name}_loss")
-            for player in (self.generator, self.discriminator)
-        ]
         self.built = True
 
     def compile(self):
@@ -163,35 +113,32 @@ class DCGAN(keras.Model):
         ):
             optimizer.build(player.trainable_variables)
 
-    @property
-    def metrics(self):
-        return self.losses_of_players
-
     def train_step(self, data):
         images, _, _ = keras.utils.unpack_x_y_sample_weight(data)
         shape = ops.shape(images)[0], self.noise_dim
         noise = keras.random.normal(shape, seed=self.seeds)
         with tf.GradientTape() as tape:
-            made = self.generator(noise, training=True)
+            generated = self.generator(noise, training=True)
             with tape.stop_recording():
-                self._descend_discriminator(images, made)
-            loss = generator_loss(self.discriminator(made, training=True))
+                self._descend_discriminator(images, generated)
+            logits = self.discriminator(generated, training=True)
+            loss = ops.mean(ops.softplus(-logits))
         self._descend(0, tape, loss, self.generator)
-        return {metric.name: metric.result() for metric in self.metrics}
+        return {"generator_loss": loss}
 
-    def _descend_discriminator(self, images, made):
+    def _descend_discriminator(self, images, generated):
         with tf.GradientTape() as tape:
-            loss = discriminator_loss(
-                self.discriminator(images, training=True),
-                self.discriminator(made, training=True),
+            real, other = (
+                self.discriminator(each, training=True)
+                for each in (images, generated)
             )
+            loss = ops.mean(ops.softplus(-real)) + ops.mean(ops.softplus(other))
         self._descend(1, tape, loss, self.discriminator)
 
     def _descend(self, number, tape, loss, player):
         variables = player.trainable_variables
         gradients = tape.gradient(loss, variables)
         self.optimizers[number].apply(gradients, variables)
-        self.losses_of_players[number].update_state(loss)
 
     def decode(self, noise):
         """Images `G(z)` in [-1, 1] of noise `(batch, noise_dim)`."""

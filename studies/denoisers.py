@@ -142,7 +142,7 @@ def main():
             custom_objects={"ConvDenoiser": ConvDenoiser},
         )
         rows = list(rows_of(name, model, given.minutes))
-        about = {"steps": options.steps, **identification()}
+        about = {"steps": options.steps, "about": identification()}
         rows = [{**row, **about} for row in rows]
         tables.put(restoration.RESULTS, rows, restoration.KEYS)
         for row in rows:

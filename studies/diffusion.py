@@ -1,7 +1,8 @@
 """A denoising diffusion model, which samples are compared with.
 
-It is plain Keras, takes images in [-1, 1], and has the widths of a preset's
-networks: stages of stride 2 with `filters` channels, from the image upwards.
+Ho et al., Denoising diffusion probabilistic models, NeurIPS 2020. It is plain
+Keras, takes images in [-1, 1], and has the widths of a preset's networks:
+stages of stride 2 with `filters` channels, from the image upwards.
 """
 
 import keras
@@ -11,31 +12,16 @@ from keras import layers
 from keras import ops
 
 DDIM_STEPS = 50
+BATCH = 250  # images that are made at a time
 
 
-def betas(steps=1000, first=1e-4, last=0.02):
-    """`β_1 ... β_T`, variances of the noise of every step, evenly spaced.
-
-    Returns:
-        Float64 array `(steps,)`.
-
-    Reference:
-        Ho et al., Denoising diffusion probabilistic models, NeurIPS 2020,
-        section 4.
-    """
-    return np.linspace(first, last, steps)
-
-
-def alphas(variances):
-    """`ᾱ_t = Π_{s ≤ t} (1 - β_s)`, with `ᾱ_0 = 1` for the image itself.
-
-    Args:
-        variances: array `(T,)`, `β_1 ... β_T`.
+def alphas(steps=1000, first=1e-4, last=0.02):
+    """`ᾱ_t = Π_{s ≤ t} (1 - β_s)` of evenly spaced `β`; `ᾱ_0 = 1`.
 
     Returns:
-        Float64 array `(T + 1,)`, which falls from 1.
+        Float64 array `(steps + 1,)`, which falls from 1.
     """
-    return np.cumprod(np.append(1.0, 1.0 - np.asarray(variances, "float64")))
+    return np.cumprod(np.append(1.0, 1.0 - np.linspace(first, last, steps)))
 
 
 def diffuse(images, noise, alpha):
@@ -45,43 +31,16 @@ def diffuse(images, noise, alpha):
         images: tensor `(batch, height, width, channels)`, `x_0` in [-1, 1].
         noise: tensor of the same shape, `ε`.
         alpha: `ᾱ_t`, a number or a tensor `(batch, 1, 1, 1)`.
-
-    Returns:
-        A tensor of the shape of the images.
-
-    Reference:
-        Ho et al., 2020, equation 4.
     """
     return ops.sqrt(alpha) * images + ops.sqrt(1.0 - alpha) * noise
 
 
-def ddim_step(noisy, noise, alpha, next_alpha):
-    """`x_s = √ᾱ_s x̂_0 + √(1 - ᾱ_s) ε̂`, a step without new noise.
-
-    `x̂_0 = (x_t - √(1 - ᾱ_t) ε) / √ᾱ_t` is cut to [-1, 1], and `ε̂` is what
-    the noise of `x_t` then is.
-
-    Args:
-        noisy: tensor `(batch, height, width, channels)`, `x_t`.
-        noise: tensor of the same shape, `ε` as it is predicted.
-        alpha: float, `ᾱ_t`, below 1.
-        next_alpha: float, `ᾱ_s`; at 1 the step gives `x̂_0`.
-
-    Returns:
-        A tensor of the same shape.
-
-    Reference:
-        Song et al., Denoising diffusion implicit models, ICLR 2021, equation
-        12 with σ = 0.
-    """
-    image = (noisy - (1.0 - alpha) ** 0.5 * noise) / alpha**0.5
-    image = ops.clip(image, -1.0, 1.0)
-    noise = (noisy - alpha**0.5 * image) / (1.0 - alpha) ** 0.5
-    return diffuse(image, noise, next_alpha)
-
-
 def ddim(predict, noise, alpha, steps=DDIM_STEPS):
     """Images of noise, in some of the steps of the diffusion.
+
+    A step is `x_s = √ᾱ_s x̂_0 + √(1 - ᾱ_s) ε̂`, without new noise. `x̂_0 = (x_t -
+    √(1 - ᾱ_t) ε) / √ᾱ_t` is cut to [-1, 1], and `ε̂` is the noise that `x_t`
+    then has.
 
     Args:
         predict: function of `x_t`, a tensor `(batch, height, width, channels)`,
@@ -90,15 +49,19 @@ def ddim(predict, noise, alpha, steps=DDIM_STEPS):
         alpha: array `(T + 1,)`, as `alphas` makes it.
         steps: int in `[1, T]`; their times are evenly spaced, down from `T`.
 
-    Returns:
-        A tensor of the same shape, in [-1, 1].
+    Reference:
+        Song et al., Denoising diffusion implicit models, ICLR 2021, equation
+        12 with σ = 0.
     """
     times = np.rint(np.linspace(len(alpha) - 1, 0, steps + 1)).astype(int)
-    images = noise
+    noisy = noise
     for time, following in zip(times, times[1:]):
-        found = predict(images, time)
-        images = ddim_step(images, found, alpha[time], alpha[following])
-    return images
+        noise = predict(noisy, time)
+        signal, spread = alpha[time] ** 0.5, (1.0 - alpha[time]) ** 0.5
+        image = ops.clip((noisy - spread * noise) / signal, -1.0, 1.0)
+        noise = (noisy - signal * image) / spread
+        noisy = diffuse(image, noise, alpha[following])
+    return noisy
 
 
 def noised(batches, alpha, seed=0):
@@ -130,60 +93,43 @@ def noised(batches, alpha, seed=0):
     return batches.enumerate().map(noisy).prefetch(1)
 
 
-def denoiser(
-    image_shape, filters, num_classes, kernel_size=4, groups=8, dtype=None
-):
+def denoiser(image_shape, filters, num_classes, kernel_size=4, groups=8):
     """A small U-Net `ε(x_t, t, y)` that predicts the noise of noisy images.
 
     Down the stages, of stride 2, and up again, with what was on the way down
     beside it. At every stage, on both ways, and in the middle is a residual
     block, `x + W * silu(n(x) + c)` with a 3×3 convolution `W`, a group
     normalisation `n`, and `c` a linear function of the condition: sinusoids of
-    the time and a vector of the class, through a layer.
+    the time and a vector of the class, through a layer. It has no attention
+    and no dropout, and the largest size is half of the image's.
 
     Inputs: `(x_t, t, y)`, of shapes `(batch, height, width, channels)`,
         `(batch,)` in `[1, T]` and `(batch,)` in `[0, num_classes)`.
 
     Output shape: that of the images, float32.
-
-    Args:
-        image_shape: `(height, width, channels)`, divisible by
-            `2 ** len(filters)`.
-        filters: ints, channels of the stages, divisible by `groups`.
-        num_classes: int.
-        kernel_size: int, of the layers between stages.
-        groups: int, of the normalisations.
-        dtype: policy.
-
-    Reference:
-        Ho et al., 2020, appendix B. This is a smaller form: a block has two
-        convolutions, without attention and dropout, and the largest size is
-        half of the image's.
     """
 
     def block(signal):
         width = signal.shape[-1]
-        inner = layers.GroupNormalization(groups, dtype=dtype)(signal)
-        shift = layers.Dense(width, dtype=dtype)(condition)
-        shift = layers.Reshape((1, 1, width), dtype=dtype)(shift)
-        inner = layers.Add(dtype=dtype)([inner, shift])
-        inner = layers.Activation("silu", dtype=dtype)(inner)
-        inner = layers.Conv2D(width, 3, padding="same", dtype=dtype)(inner)
-        return layers.Add(dtype=dtype)([signal, inner])
+        inner = layers.GroupNormalization(groups)(signal)
+        shift = layers.Reshape((1, 1, width))(layers.Dense(width)(condition))
+        inner = layers.Activation("silu")(layers.Add()([inner, shift]))
+        inner = layers.Conv2D(width, 3, padding="same")(inner)
+        return layers.Add()([signal, inner])
 
-    how = {"strides": 2, "padding": "same", "dtype": dtype}
+    how = {"strides": 2, "padding": "same"}
     images = keras.Input(image_shape)
     times = keras.Input((), dtype="int32")
     labels = keras.Input((), dtype="int32")
-    condition = _condition(times, labels, num_classes, filters[-1], dtype)
+    condition = _condition(times, labels, num_classes, filters[-1])
     signal, passed = images, []
     for width in filters:
         signal = block(layers.Conv2D(width, kernel_size, **how)(signal))
         passed.append(signal)
     signal = block(signal)
     for number, width in reversed(list(enumerate(filters))):
-        signal = layers.Concatenate(dtype=dtype)([signal, passed[number]])
-        signal = block(layers.Conv2D(width, 1, dtype=dtype)(signal))
+        signal = layers.Concatenate()([signal, passed[number]])
+        signal = block(layers.Conv2D(width, 1)(signal))
         if number:
             below = filters[number - 1]
             signal = layers.Conv2DTranspose(below, kernel_size, **how)(signal)
@@ -192,28 +138,23 @@ def denoiser(
     return keras.Model([images, times, labels], noise, name="denoiser")
 
 
-def _condition(times, labels, num_classes, width, dtype):
+def _condition(times, labels, num_classes, width):
     """What the blocks know of time and class, `(batch, width)`."""
     frequencies = np.geomspace(1.0, 1e-4, width // 2).astype("float32")
     angles = ops.cast(times, "float32")[:, None] * frequencies[None]
     waves = ops.concatenate([ops.sin(angles), ops.cos(angles)], -1)
-    waves = layers.Dense(width, dtype=dtype)(waves)
-    classes = layers.Embedding(num_classes, width, dtype=dtype)(labels)
-    condition = layers.Add(dtype=dtype)([waves, classes])
-    condition = layers.Activation("silu", dtype=dtype)(condition)
-    return layers.Dense(width, activation="silu", dtype=dtype)(condition)
+    waves = layers.Dense(width)(waves)
+    classes = layers.Embedding(num_classes, width)(labels)
+    condition = layers.Activation("silu")(layers.Add()([waves, classes]))
+    return layers.Dense(width, activation="silu")(condition)
 
 
 def compile_denoiser(model, steps, learning_rate=1e-3):
     """Compiles a denoiser with the loss `mean (ε - ε(x_t, t, y))²`.
 
     Adam, whose rate falls to 0 along a cosine; at the end of `fit` the weights
-    are their moving averages, over a tenth of the steps: the momentum of 0.9999
-    that is usual would, of some hundred steps, mostly remember the first
-    weights.
-
-    Reference:
-        Ho et al., 2020, equation 14, and appendix B on moving averages.
+    are their moving averages, over a tenth of the steps: the usual momentum of
+    0.9999 would mostly remember the first weights.
     """
     model.compile(
         keras.optimizers.Adam(
@@ -226,34 +167,20 @@ def compile_denoiser(model, steps, learning_rate=1e-3):
     )
 
 
-def denoised_samples(
-    model, labels, alpha, seed=0, steps=DDIM_STEPS, batch_size=250
-):
-    """Images of classes, by `ddim` with a denoiser.
-
-    Args:
-        model: as `denoiser` makes it, compiled.
-        labels: ints `(n,)`.
-        alpha: array `(T + 1,)`, as `alphas` makes it.
-        seed: int, of the noise.
-        steps: int, of `ddim`.
-        batch_size: int, images that are made at a time.
-
-    Returns:
-        Float32 array `(n, height, width, channels)` in [-1, 1].
-    """
+def denoised_samples(model, labels, alpha, seed=0, steps=DDIM_STEPS):
+    """Images `(n, height, width, channels)` of classes `(n,)`, by `ddim`."""
     labels = np.asarray(labels, "int32")
     random = np.random.default_rng(seed)
-    shape = model.output_shape[1:]
     made = []
-    for start in range(0, len(labels), batch_size):
-        part = labels[start : start + batch_size]
+    for start in range(0, len(labels), BATCH):
+        part = labels[start : start + BATCH]
 
         def predict(images, time, part=part):
             times = np.full(len(part), time, "int32")
             return model.predict_on_batch((images, times, part))
 
-        noise = random.standard_normal((len(part), *shape), "float32")
+        shape = len(part), *model.output_shape[1:]
+        noise = random.standard_normal(shape, "float32")
         images = ddim(predict, noise, alpha, steps)
         made.append(np.asarray(images, "float32"))
     return np.concatenate(made)

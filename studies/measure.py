@@ -3,14 +3,13 @@
     python studies/measure.py --run=KEY --runs=FOLDER --data_dir=DATA
         [--more=unseen,noise,samples]
 
-Writes FOLDER/KEY/row.json; what was trained is not trained again. The flags in
-the row say which policy --dtype_policy=auto was.
+Writes FOLDER/KEY/row.json; an autoencoder that was trained is not trained
+again. The flags in the row say which policy --dtype_policy=auto was.
 """
 
 import functools
-import json
 import pathlib
-import statistics
+import time
 import warnings
 
 from keras_csc_cli import building
@@ -25,85 +24,99 @@ from keras_csc_cli.records import read_json
 from keras_csc_cli.records import write_json
 from keras_csc_cli.workdir import Workdir
 
+import keras
 import numpy as np
+import tensorflow as tf
 from absl import flags
 
 from keras_csc import callbacks
 from keras_csc import data
-from keras_csc import metrics
+from keras_csc import evaluation
+from keras_csc.callbacks.checkpoints import non_finite
 from keras_csc.evaluation import passes
 from keras_csc.files import locked
-from keras_csc.pixels import from_pixels
+from keras_csc.models import presets
 from studies import baselines
+from studies import diffusion
 from studies import plan
-from studies.runs import timed
+from studies import unseen
 
 KEPT = (
     "psnr",
-    "ssim",
-    "ms_ssim",
-    "cosine",
     "retrieval",
-    "pixel_retrieval",
     "zero_fraction",
     "explained",
-    "nonzeros",
-    "effective_rank",
     "psnr_of",
     "same_class",
     "same_class_of_images",
     "nearest_subspace_accuracy",
-    "reconstructed_nearest_subspace_accuracy",
     "centered_knn_accuracy",
-    "linear_probe_accuracy",
 )
 LIMIT = 5000
-# Of noise, in units of intensities in [0, 1].
-LEVELS = (0.05, 0.1, 0.2)
-SPARSITIES = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.8, 1.2)
-NOISY = {"validation": 25, "test": 100}
+RATE_STEPS, SKIPPED = 30, 5
+ALPHAS = diffusion.alphas()
 
 
 def measure(run, folder, data_dir):
     """Trains a run and measures it.
 
     Args:
-        run: `Run`, with its number of steps.
+        run: `Run`.
         folder: of the run.
         data_dir: folder of prepared TFDS data sets.
 
     Returns:
         The row: a dict.
     """
-    options, make = options_of(run, folder, data_dir), maker(run)
+    if run.minutes:
+        steps = f"--steps={steps_of(run, folder, data_dir)}"
+        run = run._replace(flags=(*run.flags, steps))
+    options = options_of(run, folder, data_dir)
     kept = "name", "data", "kind", "flags", "seed"
     row = {name: getattr(run, name) for name in kept} | {"failed": None}
+    figures = generated if run.kind in baselines.GENERATORS else regenerated
     try:
-        train.train(options, make)
+        row |= figures(run, options, Splits(options))
     except callbacks.NonFiniteError as error:
-        return {**row, "failed": str(error), "about": identification()}
-    splits = Splits(options)
-    model, row["seconds"] = trained(options, make, splits.num_classes)
-    row |= figures_of(model, options, splits, "samples" in run.more)
-    if "unseen" in run.more:
-        row["unseen"] = unseen(model, options, run.data)
-    if "noise" in run.more:
-        row["noise"] = noisy(model, splits)
+        row["failed"] = str(error)
     return {**row, "about": identification()}
 
 
+# === Autoencoders ===
+
+
+def regenerated(run, options, splits):
+    """Trains an autoencoder; what is measured of it."""
+    make = maker(run)
+    train.train(options, make)
+    model, seconds = trained(options, make, splits.num_classes)
+    row = {"seconds": seconds}
+    samples = "samples" in run.more and run.kind != "vae"
+    row |= figures_of(model, options, splits, samples)
+    if "samples" in run.more and run.kind == "vae":
+        row["samples"] = distance(
+            noise_decoder(model, options), options, splits
+        )
+    if "unseen" in run.more:
+        row["unseen"] = unseen.of_sets(
+            model, plan.UNSEEN[run.data], options.data_dir
+        )
+    if "noise" in run.more:
+        row["noise"] = unseen.noisy(model, splits)
+    return row
+
+
 def figures_of(model, options, splits, samples):
-    """What every row has of a trained model; with Fréchet of `samples`."""
-    folder = pathlib.Path(options.workdir)
-    metrics = ["classes", "classifier", *["samples"] * samples]
-    with Workdir(folder, create=False) as workdir:
+    """What every row has of an autoencoder; with Fréchet of `samples`."""
+    names = ["classes", "classifier", *["samples"] * samples]
+    with Workdir(options.workdir, create=False) as workdir:
         figures = results.evaluate(
             model,
             train_options.replaced(options, evaluation_limit=LIMIT),
             workdir,
             splits,
-            metrics,
-            classifier=classifier(splits, folder.parent),
+            names,
+            classifier=classifier(options, splits),
         )
     (distribution,) = figures["distributions"]
     row = {
@@ -112,11 +125,10 @@ def figures_of(model, options, splits, samples):
         "labels": model.game.needs_labels,
         "weights": model.count_params(),
         "steps": options.steps,
-        "batch_size": options.batch_size,
     }
     if samples:
-        found = figures["samples"]["distribution"]
-        row["samples"] = found["frechet_distance"]
+        of_samples = figures["samples"]["distribution"]
+        row["samples"] = of_samples["frechet_distance"]
     return row
 
 
@@ -157,150 +169,164 @@ def maker(run):
     return functools.partial(building.model, make=baselines.MAKERS[run.kind])
 
 
-def images_per_second(run, folder, data_dir):
-    """How fast a short run trains, past its first steps."""
-    train.LOG_EVERY = 10
-    train.train(options_of(run, folder, data_dir), maker(run))
-    lines = (folder / "log.jsonl").read_text().splitlines()
-    rates = [json.loads(line)["images_per_second"] for line in lines[1:]]
+# === Generators ===
+
+
+def fit(run, options, splits, steps, *more):
+    """Trains a generator of plain Keras, with callbacks."""
+    keras.utils.set_random_seed(options.seed)
+    model = baselines.GENERATORS[run.kind](options, splits.num_classes)
+    batches = batches_of(options, splits)
+    if run.kind == "diffusion":
+        batches = diffusion.noised(batches, ALPHAS, options.seed)
+    model.fit(
+        batches,
+        steps_per_epoch=steps,
+        callbacks=[*more],
+        shuffle=False,
+        verbose=0,
+    )
+    return model
+
+
+def generated(run, options, splits):
+    """Trains a generator; what is measured of it."""
+    began = time.monotonic()
+    model = fit(run, options, splits, options.steps)
+    seconds = time.monotonic() - began
+    name = non_finite(model.weights)
+    if name:
+        raise callbacks.NonFiniteError(f"The weight {name!r} is not finite.")
+
+    sample = noise_decoder(model, options)
+    if run.kind == "diffusion":
+        sample = functools.partial(
+            diffusion.denoised_samples, model, alpha=ALPHAS
+        )
     return {
-        "images_per_second": statistics.median(rates),
-        "flags": list(run.flags),
-        "about": identification(),
+        "seconds": seconds,
+        "labels": run.kind == "diffusion",
+        "weights": model.count_params(),
+        "steps": options.steps,
+        "samples": distance(sample, options, splits),
     }
 
 
-def classifier(splits, folder):
+def noise_decoder(model, options):
+    """A function of classes: images that a model decodes from noise."""
+    config = presets.config(options.preset, **options.architecture)
+
+    def sample(labels):
+        shape = len(labels), config["feature_dim"]
+        noise = np.random.default_rng(0).standard_normal(shape, "float32")
+        return passes.decode(model, noise)
+
+    return sample
+
+
+def distance(sample, options, splits):
+    """Fréchet distance of samples, of the classes of the test images."""
+    images, labels = splits.arrays("test", LIMIT)
+    figures = evaluation.sample_figures(
+        sample(labels),
+        images,
+        np.full(len(labels), -1),
+        splits.arrays("train", LIMIT)[0],
+        results.classifier(splits, classifier(options, splits)),
+    ).figures
+    return figures["distribution"]["frechet_distance"]
+
+
+# === Equal time ===
+
+
+class StepTimes(keras.callbacks.Callback):
+    """Knows when the steps of a training ended.
+
+    Args:
+        clock: function that returns seconds. By default it counts the
+            seconds of the core that this process took, and no other work.
+    """
+
+    def __init__(self, clock=time.process_time):
+        super().__init__()
+        self.clock = clock
+        self.times = []
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.times.append(self.clock())
+
+    def seconds(self):
+        """Of the median step after the first ones, which trace the graph."""
+        return float(np.median(np.diff(self.times)[SKIPPED:]))
+
+
+def batches_of(options, splits):
+    """Batches of a run, as `training/train.py` makes them."""
+    return data.batches(
+        data.cached(splits["train"], building.CACHE_BYTES),
+        options.batch_size,
+        seed=options.seed,
+        **building.augmentation(options),
+    )
+
+
+def steps_of(run, folder, data_dir):
+    """Steps that the minutes of a run hold, by the time of its first ones.
+
+    They are kept in a file: a run that goes on has as many steps.
+    """
+    path = folder.parent / "steps" / f"{run.key}.json"
+    if not path.exists():
+        options = options_of(run, folder, data_dir)
+        splits, times = Splits(options), StepTimes()
+        if run.kind in baselines.GENERATORS:
+            fit(run, options, splits, RATE_STEPS, times)
+        else:
+            train.loop(
+                maker(run)(options, splits.num_classes),
+                splits["train"],
+                batches_of(options, splits),
+                RATE_STEPS,
+                train.LOG_EVERY,
+                [times],
+                tf.distribute.get_strategy(),
+            )
+        path.parent.mkdir(parents=True, exist_ok=True)
+        steps = max(1, round(60 * run.minutes / times.seconds()))
+        write_json(path, {"steps": steps})
+    return read_json(path)["steps"]
+
+
+def classifier(options, splits):
     """The path of one classifier for all runs of a set, trained if need be."""
-    path = folder / "classifiers" / f"{splits.dataset}.keras"
-    path.parent.mkdir(exist_ok=True)
+    folder = pathlib.Path(options.workdir).parent / "classifiers"
+    path = folder / f"{splits.dataset}.keras"
+    folder.mkdir(exist_ok=True)
     with locked(path.with_suffix(".lock")):
         results.classifier(splits, path)
     return path
 
 
-def unseen(model, options, own):
-    """PSNR of test images of other sets, in the model's size and colours."""
-    figures = {}
-    for name in plan.UNSEEN[own]:
-        source = data.open_dataset(
-            name,
-            "test",
-            model.encoder.image_shape,
-            data_dir=options.data_dir,
-        )
-        images, _ = data.load_arrays(source, LIMIT)
-        made = passes.by_batches(model.reconstruct, images)
-        figures[name] = psnr(from_pixels(images), made)
-    return figures
-
-
-def noisy(model, splits):
-    """PSNR of noisy images, with `λ` chosen on validation images."""
-    clean = {
-        split: from_pixels(data.load_arrays(splits[split], count)[0])
-        for split, count in NOISY.items()
-    }
-    return denoising(methods(model), clean)
-
-
-# === Noisy images ===
-
-
-def psnr(images, others):
-    """Mean PSNR of two arrays of images in [-1, 1], in decibels."""
-    others = np.asarray(others, "float32")
-    return float(np.mean(metrics.peak_signal_to_noise_ratio(images, others)))
-
-
-def add(images, level, seed=0):
-    """Images with Gaussian noise, not clipped.
-
-    Args:
-        images: float array in [-1, 1].
-        level: float, the deviation, in units of intensities in [0, 1].
-        seed: int.
-    """
-    random = np.random.default_rng(seed)
-    noise = 2 * level * random.normal(size=images.shape)
-    return (images + noise).astype("float32")
-
-
-def methods(model):
-    """Of an autoencoder: reconstruction, and by `λ` where it has one.
-
-    Returns:
-        Dict from names to `(function, parameters)`; the function takes noisy
-        images and a parameter.
-    """
-    found = {
-        "reconstruction": (
-            lambda images, _: model.reconstruct(images),
-            (None,),
-        )
-    }
-    if model.encoder.sparse:
-        found["chosen sparsity"] = (model.denoise, SPARSITIES)
-    return found
-
-
-def denoising(methods, clean):
-    """PSNR by level and method.
-
-    Args:
-        methods: see `methods`.
-        clean: dict of `"validation"` and `"test"` images.
-
-    Returns:
-        Dict from levels to a dict of `noisy`, the PSNR of the noisy images,
-        and, for every method, its PSNR on test images and the parameter that
-        was chosen on validation images.
-    """
-    figures = {}
-    for level in LEVELS:
-        noisy = {
-            split: add(images, level, seed)
-            for seed, (split, images) in enumerate(clean.items())
-        }
-        figures[str(level)] = {"noisy": psnr(clean["test"], noisy["test"])}
-        for name, method in methods.items():
-            figures[str(level)][name] = _chosen(*method, clean, noisy)
-    return figures
-
-
-def _chosen(function, parameters, clean, noisy):
-    """PSNR of a method on test images, and its parameter."""
-
-    def score(split, parameter):
-        return psnr(clean[split], function(noisy[split], parameter))
-
-    parameter = parameters[0]
-    if len(parameters) > 1:
-        parameter = max(parameters, key=lambda p: score("validation", p))
-    return {"psnr": score("test", parameter), "parameter": parameter}
-
-
 def main():
     values = flags.FLAGS
-    planned = plan.runs()
-    runs = {run.key: run for run in planned} | plan.rate_runs(planned)
+    runs = {run.key: run for run in plan.runs()}
     if values.run not in runs:
         raise command_line.UsageError(f"the plan has no run {values.run!r}.")
-    found = timed(runs[values.run])._replace(more=tuple(values.more))
-    named = any(flag.startswith("--dtype_policy=") for flag in found.flags)
+    run = runs[values.run]._replace(more=tuple(values.more))
+    named = any(flag.startswith("--dtype_policy=") for flag in run.flags)
     if values.dtype_policy or not named:
         policy = devices.dtype_policy(values.dtype_policy or "auto")
         policy = f"--dtype_policy={policy}"
-        found = found._replace(flags=(*found.flags, policy))
+        run = run._replace(flags=(*run.flags, policy))
     folder = pathlib.Path(values.runs) / values.run
-    function = images_per_second if values.rate else measure
-    write_json(folder / "row.json", function(found, folder, values.data_dir))
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / "row.json", measure(run, folder, values.data_dir))
 
 
 if __name__ == "__main__":
     flags.DEFINE_string("run", None, "Key of a run of the plan.")
     flags.DEFINE_list("more", [], "To measure besides: unseen, noise, samples.")
-    flags.DEFINE_bool("rate", False, "Measures the rate of training only.")
     flags.DEFINE_string("runs", "runs/studies", "Folder of the runs.")
     flags.DEFINE_string("data_dir", None, "Folder of TFDS's data sets.")
     flags.DEFINE_string("dtype_policy", None, "In place of the run's own.")

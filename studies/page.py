@@ -4,25 +4,45 @@ python studies/page.py
 """
 
 import pathlib
+import statistics
 
 from keras_csc_cli import command_line
 
+import numpy as np
+
 from keras_csc.files import replacing
 from studies import plan
-from studies import run_tables
 from studies import verdicts
 from studies.judging import Table
+from studies.judging import look_up
 from studies.judging import verdict
-from studies.run_tables import WHOLE
-from studies.run_tables import marked
 from studies.runs import SETS
 from studies.runs import TABLE
 from studies.tables import markdown
 from studies.tables import rows_of
+from studies.verdicts import TITLES
 
 DOCS = pathlib.Path(__file__).parents[1] / "docs"
 PAGE = DOCS / "results" / "README.md"
+# Where a row has a figure, and how it is written.
+FIGURES = {
+    "labels": ("labels", "{}"),
+    "PSNR, dB": ("psnr", "{:.2f}"),
+    "Fréchet": ("frechet_distance", "{:.2f}"),
+    "of samples": ("samples", "{:.2f}"),
+    "retrieval": ("retrieval", "{:.3f}"),
+    "same class": ("same_class", "{:.3f}"),
+    "nearest subspace": ("nearest_subspace_accuracy", "{:.3f}"),
+    "5-NN": ("centered_knn_accuracy", "{:.3f}"),
+    "zeros": ("zero_fraction", "{}"),
+    "explained": ("explained", "{}"),
+    "weights": ("weights", "{:,.0f}"),
+    "steps": ("steps", "{:,.0f}"),
+    "seconds": ("seconds", "{:.0f}"),
+}
+WHOLE = ("weights", "steps", "seconds")
 IMAGES = "same class", "PSNR, dB", "5-NN", "Fréchet"
+BEST = "same class", "PSNR, dB", *WHOLE
 OF_STUDY = {
     "published": (
         *("PSNR, dB", "retrieval", "same class", "nearest subspace", "zeros"),
@@ -36,7 +56,12 @@ OF_STUDY = {
     "game": (*IMAGES, "explained", "zeros", "seconds"),
     "front": (*IMAGES, "of samples"),
     "time": (*IMAGES, "zeros", "steps", "seconds"),
+    "samples": ("labels", "of samples", *WHOLE),
+    "rates": BEST,
+    "batches": BEST,
 }
+# Studies that search for rates: the page has what played with other seeds.
+SEARCHES = "rates", "batches"
 LEAD = """\
 Claims, the rules that judge them, and what came out. *Our game* is that of the
 flag files; *the published game* is that of the files `*_published.flags`. A
@@ -57,12 +82,12 @@ the same rate reduction in one pass, with a memory of many batches, the stages'
 own errors and the multi-stage term.
 
 In comparisons every method trains for equal time of one core, {plan.MINUTES}
-minutes where nothing else is said. The number of its steps comes from the
-measured rate of its training ([studies/rates.json](../../studies/rates.json)).
-Each has 128 numbers an image, and 64 for digits. Convolutions are as wide as
-signed codes and their negatives, or narrower, with as many weights as sparse
-coding. The published games take 100 to 800 steps here, and 45,000 in the code
-of their authors: the figures say nothing of them at that length."""
+minutes where nothing else is said. The time of its first steps tells how many
+steps these minutes hold, in seconds of the processor. Each has 128 numbers an
+image, and 64 for digits. Convolutions are as wide as signed codes and their
+negatives, or narrower, with as many weights as sparse coding. The published
+games take 100 to 800 steps here, and 45,000 in the code of their authors: the
+figures say nothing of them at that length."""
 PICTURES = {
     "batches": {
         "digits": "The published game with smaller batches: regenerations of "
@@ -99,15 +124,64 @@ def picture_of(study, data):
 def pictures_of(study):
     """The pictures of a study that there are, in Markdown."""
     return "\n\n".join(
-        f"![{verdicts.TITLES[data]}: regenerations](../pictures/{path.name})"
-        f"\n\n*{text}*"
+        f"![{TITLES[data]}: regenerations](../pictures/{path.name})\n\n*{text}*"
         for data, text in PICTURES.get(study, {}).items()
         if (path := picture_of(study, data)).exists()
     )
 
 
-# Studies whose tables are not of rows.
-TABLES = {"rates": run_tables.rates_of, "batches": run_tables.batches_of}
+# === Tables ===
+
+
+def marked(name, rows, table):
+    """A name or verdict, with an asterisk if one of its rows is former."""
+    former = any(row["key"] in table.former for row in rows)
+    return rf"{name}\*" if former else name
+
+
+def cell(rows, figure):
+    """A figure of a run's seeds as text."""
+    path, form = FIGURES[figure]
+    values = [look_up(row, path) for row in rows]
+    if any(row["failed"] for row in rows):
+        return "not finite"
+    if None in values:
+        return ""
+    if isinstance(values[0], bool):
+        return "yes" if values[0] else "no"
+    if isinstance(values[0], list):
+        return " ".join(f"{v:.2f}" for v in np.mean(values, 0))
+    text = form.format(statistics.fmean(values))
+    if len(values) > 1 and figure not in WHOLE:
+        text += f" ± {form.format(statistics.stdev(values))}"
+    return text
+
+
+def table_of(data, columns, names, table):
+    """A Markdown table of runs on a set; empty without rows."""
+    # All rows of the study have this figure, and rows of others may lack it.
+    path, _ = FIGURES[columns[1]]
+    found = {}
+    for name in names:
+        rows = [
+            row
+            for row in table.of(data, name)
+            if row["failed"] or look_up(row, path) is not None
+        ]
+        if rows:
+            found[name] = rows
+    if not found:
+        return ""
+    real = next(iter(found.values()))[0].get("same_class_of_images")
+    body = []
+    if "same class" in columns and real is not None:
+        body = [["*test images*", *("" for _ in columns)]]
+        body[0][1 + columns.index("same class")] = f"{real:.3f}"
+    body += [
+        [marked(name, rows, table), *(cell(rows, each) for each in columns)]
+        for name, rows in found.items()
+    ]
+    return markdown([TITLES[data], *columns], body)
 
 
 def study_of(name, table):
@@ -116,48 +190,75 @@ def study_of(name, table):
     by_data = {}
     for run in study.runs:
         by_data.setdefault(run.data, {})[run.name] = None
-    tables = (
-        [TABLES[name](table)]
-        if name in TABLES
-        else [
-            run_tables.table_of(data, OF_STUDY[name], names, table)
-            for data, names in by_data.items()
-        ]
-    )
     keys = {row["key"] for row in table.rows}
     count = sum(run.key not in keys for run in study.runs)
     missing = f"Of {len(study.runs)} runs {count} are to be measured."
-    parts = [
-        f"## {study.title}",
-        study.question,
-        missing if count else "",
-        *tables,
-    ]
+    parts = [f"## {study.title}", study.question, missing if count else ""]
+    for data, names in by_data.items():
+        if name in SEARCHES:
+            names = [n for n in names if len(table.of(data, n)) > 1]
+        parts.append(table_of(data, OF_STUDY[name], names, table))
     return "\n\n".join(part for part in parts if part)
+
+
+def unseen_of(table):
+    """Tables of unseen images and of noise; empty without rows."""
+    tables = [_unseen_of(data, table) for data in SETS]
+    if not any(tables):
+        return ""
+    return "\n\n".join(
+        [
+            "## Unseen images, and noise",
+            "PSNR in dB of images of sets that training never saw, and of test "
+            "images with Gaussian noise of deviation σ in units of [0, 1]: "
+            "as they are regenerated and, after the comma, with the λ of the "
+            "first stage that is best on validation images.",
+            *filter(None, tables),
+        ]
+    )
+
+
+def _unseen_of(data, table):
+    rows = {
+        name: found[0]
+        for name in plan.REGENERATING
+        if (found := table.of(data, name)) and found[0].get("unseen")
+    }
+    if not rows:
+        return ""
+    first = next(iter(rows.values()))
+    levels = [f"σ = {level}" for level in first["noise"]]
+    body = [
+        [
+            marked(name, [row], table),
+            *(f"{psnr:.2f}" for psnr in row["unseen"].values()),
+            *map(_noise_cell, row["noise"].values()),
+        ]
+        for name, row in rows.items()
+    ]
+    title = f"trained on {TITLES[data]}"
+    return markdown([title, *first["unseen"], *levels], body)
+
+
+def _noise_cell(found):
+    ways = "reconstruction", "chosen sparsity"
+    return ", ".join(f"{found[w]['psnr']:.2f}" for w in ways if w in found)
+
+
+# === Page ===
 
 
 def about(rows):
     """Where the figures come from."""
-    planned = len(plan.runs())
-    if not rows:
-        return f"None of the {planned} runs is there yet."
+    single = sum("--dtype_policy=float32" in row["flags"] for row in rows)
     return (
-        f"{len(rows)} of {planned} planned runs are there, {origin(rows)}. "
+        f"{len(rows)} of {len(plan.runs())} planned runs are there, "
+        f"{origin(rows)}. {single} are in float32, the others in bfloat16. "
         "Flags, date and all figures of a run are in "
         "[studies/results.json](../../studies/results.json), made by `python "
         "studies/run.py --data_dir=DATA`; this page by `python "
         "studies/page.py`. Test splits, at most 5,000 images, in inference "
-        f"mode.{precision(rows)}"
-    )
-
-
-def precision(rows):
-    """A sentence on rows that were not computed as the flag files say."""
-    single = sum("--dtype_policy=float32" in row["flags"] for row in rows)
-    return (
-        f" {single} of the rows are in float32, and the rest in bfloat16."
-        if single
-        else ""
+        "mode."
     )
 
 
@@ -213,7 +314,7 @@ def page(table):
         INTRODUCTION,
         LEGEND,
         *(study_of(name, table) for name in plan.STUDIES),
-        run_tables.unseen_of(table),
+        unseen_of(table),
         "## Where the figures come from",
         about(table.rows),
     ]

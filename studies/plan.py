@@ -2,8 +2,6 @@
 
 import typing
 
-from keras_csc_cli import command_line
-
 from studies import options
 from studies import published
 from studies.runs import SEEDS
@@ -11,7 +9,6 @@ from studies.runs import SETS
 from studies.runs import Run
 from studies.runs import best_of_first_seed
 from studies.runs import flag_file
-from studies.runs import rate_run
 
 
 class Study(typing.NamedTuple):
@@ -28,18 +25,6 @@ class Study(typing.NamedTuple):
     runs: list
 
 
-class Contender(typing.NamedTuple):
-    """What trains for equal time.
-
-    Args:
-        kind: key of `baselines.MAKERS`.
-        flags: tuple of flags, after the set's flag file.
-    """
-
-    kind: str
-    flags: tuple = ()
-
-
 # === Contenders ===
 
 OURS = "CSC-CTRL"
@@ -47,6 +32,8 @@ UNLABELLED = "CSC-CTRL without labels"
 CONV = "convolutions, as wide as signed codes and their negatives"
 SMALL_CONV = "convolutions, as many weights"
 VAE = "convolutional VAE"
+DCGAN = "DCGAN"
+DIFFUSION = "denoising diffusion"
 
 # Of contenders, on one core.
 MINUTES = 5
@@ -56,7 +43,7 @@ UNSEEN = {
     "cifar10": ("digits", "fashion_mnist", "photographs", "imagenet2012"),
 }
 # DCGAN's layers.
-DCGAN = {
+WIDE = {
     data: f"--architecture=filters={first},128,128,kernel_size=4,strides=2"
     for data, first in (("fashion_mnist", 32), ("cifar10", 96))
 }
@@ -69,22 +56,29 @@ SMALL = {
         ("cifar10", "33,47,47"),
     )
 }
-WIDTHS = {CONV: DCGAN, VAE: DCGAN, SMALL_CONV: SMALL}
+WIDTHS = {CONV: WIDE, SMALL_CONV: SMALL}
+WIDTHS |= dict.fromkeys((VAE, DCGAN, DIFFUSION), WIDE)
 CONVOLUTIONS = "--architecture=network=conv", "--game=residual=0"
+# Their kinds, and their flags after the set's flag file.
 CONTENDERS = {
-    OURS: Contender("closed_loop"),
-    UNLABELLED: Contender("closed_loop", ("--game=objective=binary",)),
-    CONV: Contender("closed_loop", CONVOLUTIONS),
-    SMALL_CONV: Contender("closed_loop", CONVOLUTIONS),
-    VAE: Contender(
-        "vae", ("--game=objective=binary,residual=0", "--first_atoms=random")
+    OURS: ("closed_loop",),
+    UNLABELLED: ("closed_loop", "--game=objective=binary"),
+    CONV: ("closed_loop", *CONVOLUTIONS),
+    SMALL_CONV: ("closed_loop", *CONVOLUTIONS),
+    VAE: (
+        *("vae", "--game=objective=binary,residual=0"),
+        "--first_atoms=random",
     ),
+    DCGAN: ("dcgan", "--batch_size=128"),
+    DIFFUSION: ("diffusion", "--batch_size=128"),
 }
+REGENERATING = list(CONTENDERS)[:5]
+GENERATORS = (OURS, VAE, DCGAN, DIFFUSION)
 
 
 def contender(name, data, seed=0, more=(), minutes=MINUTES):
     """A contender's run."""
-    kind, changes = CONTENDERS[name]
+    kind, *changes = CONTENDERS[name]
     width = (WIDTHS[name][data],) if name in WIDTHS else ()
     flags = (flag_file(data), *width, *changes)
     return Run(name, data, kind, flags, seed, more, minutes)
@@ -94,7 +88,7 @@ def quality():
     """The first seeds also tell of unseen images and of noise."""
     for seed in SEEDS:
         for data in SETS[::-1]:
-            for name in CONTENDERS:
+            for name in REGENERATING:
                 if seed and name not in (OURS, UNLABELLED):
                     continue
                 more = ("unseen", "noise") if seed == 0 else ()
@@ -106,17 +100,30 @@ def quality():
 TIMES = (5, 20, 60)
 
 
-def after(minutes):
-    """Name of a run of `time`."""
-    return OURS if minutes == MINUTES else f"{OURS}, {minutes} minutes"
+def after(name, minutes):
+    """Name of a contender that trains longer."""
+    return name if minutes == MINUTES else f"{name}, {minutes} minutes"
+
+
+def longer(name, data, minutes, more=()):
+    """A contender's run of some minutes."""
+    run = contender(name, data, more=more, minutes=minutes)
+    return run._replace(name=after(name, minutes))
 
 
 def time():
     """The flag files' networks for more minutes, with one seed."""
     for minutes in TIMES:
         for data in SETS[::-1]:
-            run = contender(OURS, data, minutes=minutes)
-            yield run._replace(name=after(minutes))
+            yield longer(OURS, data, minutes)
+
+
+def samples():
+    """New images: ours, and others', with one seed."""
+    for minutes, sets in ((MINUTES, SETS), (30, SETS[1:])):
+        for data in sets:
+            for name in GENERATORS:
+                yield longer(name, data, minutes, ("samples",))
 
 
 # === Sparse coding and convolutions ===
@@ -191,6 +198,14 @@ QUESTIONS = {
         "What does the network of the flag files gain from more minutes of one "
         "core, with one seed?",
     ),
+    "samples": (
+        samples,
+        "New images",
+        "How far are samples from test images, after equal time? Ours are of "
+        "the density of features, for the classes of the test images. The VAE "
+        "and the DCGAN decode noise, and diffusion takes 50 steps of DDIM. "
+        "Their authors train far longer.",
+    ),
     "published": (
         published.published,
         "The published game",
@@ -202,13 +217,15 @@ QUESTIONS = {
         published.rates,
         "The published game at other rates",
         "At how many learning rates of encoder and decoder does the game end "
-        "well?",
+        "well? The table has the best pair of each network, with five seeds; "
+        "[all pairs](../published.md#sparse-coding-or-convolutions).",
     ),
     "batches": (
         published.batches,
         "The published game with smaller batches",
         "How few images may a batch of the game of digits have? All take "
-        f"{published.RATES_STEPS['digits']} steps.",
+        f"{published.RATES_STEPS['digits']} steps. The table has the best "
+        "pair of rates for each size, with three seeds.",
     ),
 }
 STUDIES = tuple(QUESTIONS)
@@ -236,12 +253,6 @@ def runs(names=None, seeds=None):
     return [run for key, run in made.items() if key in wanted]
 
 
-def rate_runs(given):
-    """The short runs that tell how fast those of some minutes are, by key."""
-    short = [rate_run(run) for run in given if run.minutes]
-    return {run.key: run for run in short}
-
-
 def place(row):
     """Where a row stands in the tables, whatever flags made it."""
     return row["data"], row["name"], row["seed"]
@@ -265,13 +276,3 @@ def without_mixed(rows):
         for row in rows
         if row["key"] not in old or place(row)[:2] not in today
     ]
-
-
-def check_some(flag, given, known):
-    """Raises a `UsageError` for what is not among those known."""
-    unknown = sorted(set(given or ()) - set(known))
-    if unknown:
-        raise command_line.UsageError(
-            f"--{flag} must be some of {', '.join(known)}. "
-            f"Received: {', '.join(unknown)}"
-        )

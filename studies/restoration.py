@@ -6,18 +6,16 @@
         --tasks "denoise 25" --methods ours --channels=1
 
 It restores photographs by ours and by peers and puts its rows in
-studies/restoration.json. They are parts of four that scikit-image ships, and
-the first is drawn; or all photographs of a folder, or their middle. All methods
-see the same pixels, corrupted with the same seeds; images are in [0, 1] and
-what lies beyond is cut off. `WEIGHTS` of total variation were chosen on other
-photographs.
+studies/restoration.json. They are parts of four that scikit-image ships, or all
+photographs of a folder, or their middle. All methods see the same pixels,
+corrupted with the same seeds; images are in [0, 1] and what lies beyond is cut
+off.
 
 Seconds are of the processor. BM3D has threads of its own; others are held to
 `--threads`.
 """
 
 import argparse
-import functools
 import pathlib
 import time
 from importlib.metadata import version
@@ -36,13 +34,11 @@ from skimage.metrics import structural_similarity
 
 from keras_csc import restoration
 from keras_csc.restoration import tasks
-from keras_csc.visualization import save_png
 from studies import tables
 
 HERE = pathlib.Path(__file__).parent
 RESULTS = HERE / "restoration.json"
 KEYS = ("images", "task", "channels", "method")
-PICTURES = HERE.parent / "docs" / "pictures"
 SIZE = 256
 # Where parts of scikit-image's photographs begin, of 256×256 pixels.
 SHIPPED = {
@@ -58,9 +54,6 @@ TASKS = (
 KNOWN = 0.5
 BLUR_DEVIATION, BLUR_NOISE = 1.6, 2 / 255
 FACTOR = 2
-# Of total variation: the best of five each on other photographs; to denoise,
-# in deviations of the noise.
-WEIGHTS = {"denoise": 0.8, "inpaint": 0.004, "deblur": 0.0006, "enlarge": 4e-4}
 
 
 # === What is restored ===
@@ -146,91 +139,6 @@ def eight_turns(task, given, mask):
     return restoration.denoise(given, level_of(task), turns=8)
 
 
-def total_variation(task, given, mask):
-    """`argmin_x ½‖M(y - H x)‖² + w TV(x)`; scikit-image's to denoise."""
-    weight = WEIGHTS[task.partition(" ")[0]]
-    if task.startswith("denoise"):
-        axis = -1 if given.ndim == 3 else None
-        return skimage.restoration.denoise_tv_chambolle(
-            given, weight * level_of(task), channel_axis=axis
-        )
-    if task == "inpaint":
-        known = mask.reshape(mask.shape + (1,) * (given.ndim - 2))
-        found = primal_dual(given, known, None, weight)
-        return np.where(known > 0, given, found)
-    if task == "deblur":
-        return primal_dual(given, 1.0, tasks.gaussian(BLUR_DEVIATION), weight)
-    size = [n * FACTOR for n in given.shape[:2]]
-    spread = np.zeros((*size, *given.shape[2:]), "float32")
-    middle = FACTOR // 2
-    spread[middle::FACTOR, middle::FACTOR] = given
-    known = np.zeros_like(spread)
-    known[middle::FACTOR, middle::FACTOR] = 1
-    return primal_dual(spread, known, tasks.anti_aliasing(FACTOR), weight)
-
-
-def primal_dual(given, mask, kernel, weight, iterations=400):
-    """Total variation, alike in all channels, by Condat's algorithm.
-
-    L. Condat, A primal-dual splitting method for convex optimization, JOTA
-    2013, algorithm 3.1, with `τ (1/2 + 8 σ) ≤ 1`.
-    """
-    if kernel is None:
-        observe = adjoint = lambda image: image
-    else:
-        observe = functools.partial(blurred, kernel=kernel)
-        adjoint = observe  # symmetric kernel and mirrored borders
-    sigma, tau = 0.05, 1.0
-    image = given * mask if kernel is None else given.copy()
-    image = filled(image, mask)
-    dual = np.zeros((2, *image.shape), "float32")
-    for _ in range(iterations):
-        slope = adjoint(mask * (observe(image) - given))
-        following = image - tau * (slope - divergence(dual))
-        dual = dual + sigma * gradient(2 * following - image)
-        size = np.sqrt(np.sum(np.square(dual), 0, keepdims=True))
-        dual = dual / np.maximum(1, size / weight)
-        image = following
-    return image
-
-
-def filled(image, mask):
-    """Unknown pixels from the nearest known one, to begin with."""
-    if np.ndim(mask) == 0:
-        return image
-    known = np.broadcast_to(mask, image.shape) > 0
-    planes = known if known.ndim == 2 else known[..., 0]
-    places = scipy.ndimage.distance_transform_edt(
-        ~planes, return_distances=False, return_indices=True
-    )
-    return image[tuple(places)]
-
-
-def gradient(image):
-    rows, columns = np.zeros((2, *image.shape), image.dtype)
-    rows[:-1] = image[1:] - image[:-1]
-    columns[:, :-1] = image[:, 1:] - image[:, :-1]
-    return np.stack([rows, columns])
-
-
-def divergence(field):
-    rows, columns = field.copy()
-    rows[1:] -= field[0, :-1]
-    columns[:, 1:] -= field[1, :, :-1]
-    return rows + columns
-
-
-def non_local_means(task, given, mask):
-    return skimage.restoration.denoise_nl_means(
-        given,
-        patch_size=5,
-        patch_distance=8,
-        h=0.6 * level_of(task),
-        sigma=level_of(task),
-        channel_axis=-1 if given.ndim == 3 else None,
-    )
-
-
 def block_matching(task, given, mask):
     if given.ndim == 3:
         return bm3d.bm3d_rgb(given, level_of(task))
@@ -266,24 +174,19 @@ METHODS = {
         "given": lambda task, given, mask: given,
         "ours": ours,
         "ours, eight turns": eight_turns,
-        "total variation": total_variation,
-        "non-local means": non_local_means,
         "BM3D": block_matching,
     },
     "inpaint": {
         "ours": ours,
-        "total variation": total_variation,
         "biharmonic": biharmonic,
     },
     "deblur": {
         "given": lambda task, given, mask: given,
         "ours": ours,
-        "total variation": total_variation,
     },
     "enlarge": {
         "bicubic": bicubic,
         "ours": ours,
-        "total variation": total_variation,
     },
 }
 
@@ -292,7 +195,7 @@ METHODS = {
 
 
 def measured(method, task, image, seed):
-    """`(row, result)` of a method on an image."""
+    """PSNR, SSIM and seconds of a method on an image."""
     given, mask = corrupted(task, image, seed)
     began = time.process_time()
     found = np.clip(method(task, given, mask), 0, 1).astype("float32")
@@ -307,55 +210,30 @@ def measured(method, task, image, seed):
         sigma=1.5,
         use_sample_covariance=False,
     )
-    row = {
-        "psnr": float(peak_signal_noise_ratio(image, found, data_range=1.0)),
-        "ssim": float(similarity),
-        "seconds": seconds,
-    }
-    return row, found
+    psnr = peak_signal_noise_ratio(image, found, data_range=1.0)
+    return psnr, similarity, seconds
 
 
 def compare(name, images, task, channels, methods):
-    """Rows of the means over images, and what the first image became."""
-    rows, pictures = [], {}
+    """Yields rows, of the means over images."""
     for title, method in METHODS[task.partition(" ")[0]].items():
         if methods and title not in methods:
             continue
         if title != "given":  # The first call traces.
             method(task, *corrupted(task, next(iter(images.values())), 0))
-        found = [
-            measured(method, task, image, seed)
-            for seed, image in enumerate(images.values())
-        ]
-        pictures[title] = found[0][1]
+        figures = np.mean(
+            [
+                measured(method, task, image, seed)
+                for seed, image in enumerate(images.values())
+            ],
+            axis=0,
+        ).tolist()
         row = {"images": name, "count": len(images)}
         row |= {"task": task, "channels": channels, "method": title}
-        for key in ("psnr", "ssim", "seconds"):
-            row[key] = float(np.mean([each[key] for each, _ in found]))
-        rows.append(row)
-        print(
-            f"{task:10} {channels} {title:16} {row['psnr']:6.2f} dB "
-            f"{row['ssim']:.4f} {row['seconds']:7.2f} s",
-            flush=True,
-        )
-    return rows, pictures
-
-
-def draw(task, channels, image, given, pictures):
-    """Side by side: the image, what was given, and what came of it."""
-    height = image.shape[0]
-    if given.shape != image.shape:
-        given = given.repeat(FACTOR, 0).repeat(FACTOR, 1)
-    made = [made for name, made in pictures.items() if name != "given"]
-    tiles = [image, np.clip(given, 0, 1), *made]
-    gap = np.ones((height, 4, *image.shape[2:]), "float32")
-    row = [part for tile in tiles for part in (tile, gap)][:-1]
-    name = task.replace(" ", "_")
-    path = PICTURES / f"restoration_{name}_{channels}.png"
-    sheet = np.rint(np.concatenate(row, 1) * 255).astype("uint8")
-    if sheet.ndim == 2:
-        sheet = np.repeat(sheet[..., None], 3, -1)
-    save_png(path, sheet)
+        row |= dict(zip(("psnr", "ssim", "seconds"), figures))
+        print(row, flush=True)
+        about = {**identification(), "bm3d": version("bm3d")}
+        yield {**row, "about": about}
 
 
 def main():
@@ -374,16 +252,8 @@ def main():
             name = pathlib.Path(options.photographs).name
             images = middles(options.photographs, channels, options.size)
         for task in options.tasks:
-            rows, pictures = compare(
-                name, images, task, channels, options.methods
-            )
-            about = {**identification(), "bm3d": version("bm3d")}
-            rows = [{**row, **about} for row in rows]
-            tables.put(RESULTS, rows, KEYS)
-            image = next(iter(images.values()))
-            given, _ = corrupted(task, image, 0)
-            if not (options.photographs or options.methods):
-                draw(task, channels, image, given, pictures)
+            rows = compare(name, images, task, channels, options.methods)
+            tables.put(RESULTS, list(rows), KEYS)
 
 
 if __name__ == "__main__":

@@ -6,8 +6,7 @@
 DATA holds fashion_mnist, cifar10 and imagenet2012 as TFDS prepares them. Run
 the same command again to go on; several processes may work side by side, each
 on a core of its own. Most runs take some minutes of one core. Writes
-studies/results.json. Where runs train for equal time, it first measures how
-fast each trains, into studies/rates.json: leave the machine alone then.
+studies/results.json. Runs of some minutes are timed first, by the processor.
 """
 
 import os
@@ -17,17 +16,15 @@ import sys
 
 from keras_csc_cli import command_line
 from keras_csc_cli.records import read_json
-from keras_csc_cli.records import write_json
 
 from absl import flags
 
 from keras_csc.files import locked
 from studies import plan
 from studies.runs import HERE
-from studies.runs import RATES_FILE
 from studies.runs import TABLE
-from studies.runs import rates_known
 from studies.tables import rows_of
+from studies.tables import write
 
 
 def missing(runs, folder, table=TABLE):
@@ -58,42 +55,35 @@ def measured(run, folder):
 
 
 def work(run, folder, data_dir, *more):
-    """Measures a run, unless another process does."""
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        with locked(folder / f"{run.key}.lock", wait=False):
-            if not measured(run, folder):
-                measure(run, folder, data_dir, *more)
-    except BlockingIOError:
-        return
-
-
-def measure(run, folder, data_dir, *more):
-    """Measures a run in a process of its own.
+    """Measures a run in a process of its own, unless another one does.
 
     Raises:
         SystemExit: with the exit code of that process, if it fails.
         UsageError: if a signal ended it.
     """
-    finished = subprocess.run(
-        [
-            sys.executable,
-            os.path.relpath(HERE / "measure.py"),
-            f"--run={run.key}",
-            f"--more={','.join(run.more)}",
-            f"--runs={os.path.relpath(folder)}",
-            f"--data_dir={data_dir}",
-            *more,
-        ],
-        env=own_code(),
-    )
-    if finished.returncode < 0:
+    folder.mkdir(parents=True, exist_ok=True)
+    command = [
+        sys.executable,
+        os.path.relpath(HERE / "measure.py"),
+        f"--run={run.key}",
+        f"--more={','.join(run.more)}",
+        f"--runs={os.path.relpath(folder)}",
+        f"--data_dir={data_dir}",
+        *more,
+    ]
+    try:
+        with locked(folder / f"{run.key}.lock", wait=False):
+            if measured(run, folder):
+                return
+            code = subprocess.run(command, env=own_code()).returncode
+    except BlockingIOError:
+        return
+    if code < 0:
         raise command_line.UsageError(
-            f"the process of {run.key} was ended by signal "
-            f"{-finished.returncode}."
+            f"the process of {run.key} was ended by signal {-code}."
         )
-    if finished.returncode:  # it has said why
-        sys.exit(finished.returncode)
+    if code:  # it has said why
+        sys.exit(code)
 
 
 def own_code():
@@ -124,30 +114,23 @@ def collect(folder, table=TABLE):
                 kept.append({"key": run.key, **row, "name": run.name})
             elif plan.place(run._asdict()) in former:
                 kept.append(former[plan.place(run._asdict())])
-        write_json(table, plan.without_mixed(kept))
+        write(table, plan.without_mixed(kept))
 
 
-def measure_rates(runs, folder, data_dir, *more):
-    """Measures how fast the runs of some minutes train, once.
-
-    Rates that no run of the plan needs are forgotten.
-    """
-    known = plan.rate_runs(plan.runs())
-    with locked(RATES_FILE.with_suffix(".lock")):
-        for key, run in plan.rate_runs(runs).items():
-            if key in rates_known():
-                continue
-            print(f"How fast: {key}", flush=True)
-            work(run, folder, data_dir, "--rate", *more)
-            rates = {k: v for k, v in rates_known().items() if k in known}
-            rates[key] = read_json(folder / key / "row.json")
-            write_json(RATES_FILE, rates)
+def check_some(flag, given, known):
+    """Raises a `UsageError` for what is not among those known."""
+    unknown = sorted(set(given or ()) - set(known))
+    if unknown:
+        raise command_line.UsageError(
+            f"--{flag} must be some of {', '.join(known)}. "
+            f"Received: {', '.join(unknown)}"
+        )
 
 
 def main():
     values = flags.FLAGS
-    plan.check_some("studies", values.studies, plan.STUDIES)
-    plan.check_some("seeds", values.seeds, [*"01234"])
+    check_some("studies", values.studies, plan.STUDIES)
+    check_some("seeds", values.seeds, [*"01234"])
     if values.data_dir is None:
         raise command_line.UsageError(
             "--data_dir is missing: the folder of TFDS's data sets."
@@ -165,7 +148,6 @@ def main():
         if run.key not in tried
     ]:
         print(f"{len(left)} to go: {left[0].key}", flush=True)
-        measure_rates(left, folder / "rates", values.data_dir, *policy)
         work(left[0], folder, values.data_dir, *policy)
         tried.add(left[0].key)
         collect(folder)

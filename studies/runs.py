@@ -1,17 +1,14 @@
 """What a run of the studies is: flags of `training/train.py`, and how long.
 
 Every run starts from a flag file that ships. A run takes a fixed number of
-steps, or some minutes of one core. The steps of minutes are counted by the rate
-of the run's network and game, which `run.py` measures once, into `rates.json`.
+steps, or some minutes of one core.
 """
 
 import hashlib
-import json
 import pathlib
 import typing
 
 from keras_csc_cli import command_line
-from keras_csc_cli import train_options
 from keras_csc_cli.checked_flags import words_of
 
 from keras_csc.models.presets import PRESETS
@@ -19,8 +16,6 @@ from studies.tables import rows_of
 
 HERE = pathlib.Path(__file__).parent
 TABLE = HERE / "results.json"
-RATES_FILE = HERE / "rates.json"
-RATE_STEPS = 30
 LONGEST_KEY = 180
 SETS = ("fashion_mnist", "cifar10")
 SEEDS = (0, 1, 2)
@@ -34,7 +29,7 @@ class Run(typing.NamedTuple):
     Args:
         name: what it is called in tables.
         data: name of the data set, and of the flag file.
-        kind: key of `baselines.MAKERS`.
+        kind: key of `baselines.MAKERS` or of `baselines.GENERATORS`.
         flags: tuple of flags of `training/train.py`.
         seed: int.
         more: tuple of what is measured besides: `"unseen"`, `"noise"`,
@@ -95,50 +90,6 @@ def settings(run):
 
 def flag_file(name):
     return f"--flagfile={name}.flags"
-
-
-# === Equal time ===
-
-
-def rates_known():
-    """Rows by the key of a `rate_run`; empty before any is measured."""
-    return json.loads(RATES_FILE.read_text()) if RATES_FILE.exists() else {}
-
-
-def rate_run(run):
-    """The short run that tells how fast a run of some minutes trains.
-
-    Its learning rate makes no difference.
-    """
-    flags = [f for f in run.flags if not f.startswith("--learning_rate=")]
-    flags.append(f"--steps={RATE_STEPS}")
-    return Run(run.name, run.data, run.kind, tuple(flags))
-
-
-def timed(run):
-    """A run with as many steps as its minutes hold.
-
-    Raises:
-        UsageError: before its rate is measured.
-    """
-    if run.minutes is None:
-        return run
-    key = rate_run(run).key
-    if key not in rates_known():
-        raise command_line.UsageError(
-            f"studies/rates.json has no rate {key}. Start studies/run.py, "
-            "which measures it first."
-        )
-    batch = train_options.parse(list(run.flags)).batch_size
-    count = steps_in(
-        run.minutes, rates_known()[key]["images_per_second"], batch
-    )
-    return run._replace(flags=(*run.flags, f"--steps={count}"), minutes=None)
-
-
-def steps_in(minutes, images_per_second, batch):
-    """Steps of so many minutes, at least one."""
-    return max(1, round(60 * minutes * images_per_second / batch))
 
 
 def best_of_first_seed(runs):

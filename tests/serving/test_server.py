@@ -2,23 +2,30 @@
 
 import asyncio
 import base64
+import concurrent.futures
+import contextlib
+import functools
+import http.client
 import io
 import json
 import logging
 import pathlib
 import runpy
+import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 
-from benchmarks import serving
 from tests.helpers import model_servers
 from tests.helpers.model_servers import InvalidInput
 
 ROOT = pathlib.Path(__file__).parents[2]
 SAVED = ROOT / "saved_models" / "csc_ctrl_digits"
+PYTHON = ROOT / ".venv-serving" / "bin" / "python"
 IMAGE = np.zeros((16, 16, 1)).tolist()
 
 
@@ -192,9 +199,52 @@ def test_without_kserve_it_says_what_to_install(monkeypatch, capsys):
         runpy.run_path(path)
 
 
-@pytest.mark.skipif(not serving.PYTHON.exists(), reason="needs make serving")
+def ask_over_http(port, body):
+    """Status and content of an answer of a server."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=300)
+    with contextlib.closing(connection):
+        path = f"/v1/models/{SAVED.name}"
+        if body is not None:
+            path, body = f"{path}:predict", json.dumps(body)
+        headers = {"Content-Type": "application/json"}
+        connection.request("POST" if body else "GET", path, body, headers)
+        response = connection.getresponse()
+        return response.status, json.loads(response.read())
+
+
+@pytest.mark.skipif(not PYTHON.exists(), reason="needs make serving")
 def test_bad_requests_are_refused_and_fail_no_others(unused_port):
-    parts = [(8, 160)]
-    (row,) = serving.measure(unused_port, parts, modes=[True])
-    assert (row["right"], row["refused"]) == (144, 16)
-    assert not row["crashed"]
+    rng = np.random.default_rng(0)
+    images = rng.uniform(-1, 1, (144, 16, 16, 1)).astype("float32")
+    model = tf.saved_model.load(SAVED / "1").signatures["encode"]
+    expected = model(image=images)["features"].numpy()
+    good = [
+        {"signature_name": "encode", "instances": [{"image": x.tolist()}]}
+        for x in images
+    ]
+    bad = [
+        encode(image=IMAGE[:8]),
+        {"signature_name": "paint", "instances": [{"image": IMAGE}]},
+    ]
+    command = [PYTHON, "serving/server.py", SAVED, f"--port={unused_port}"]
+    process = subprocess.Popen([*map(str, command), "--batching"], cwd=ROOT)
+    try:
+        for _ in range(300):
+            with contextlib.suppress(OSError):
+                if ask_over_http(unused_port, None)[0] == 200:
+                    break
+            time.sleep(0.2)
+        with concurrent.futures.ThreadPoolExecutor(8) as clients:
+            answers = list(
+                clients.map(
+                    functools.partial(ask_over_http, unused_port),
+                    good + 8 * bad,
+                )
+            )
+        assert process.poll() is None
+    finally:
+        process.terminate()
+        process.wait()
+    assert [status for status, _ in answers] == [200] * 144 + [400] * 16
+    found = np.concatenate([rows["predictions"] for _, rows in answers[:144]])
+    np.testing.assert_allclose(found, expected, atol=1e-4)

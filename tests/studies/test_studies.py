@@ -18,6 +18,8 @@ from keras_csc.losses import Loop
 from keras_csc.losses import TranscriptionGame
 from keras_csc.models import EncoderOutput
 from studies import baselines
+from studies import dcgan
+from studies import diffusion
 from studies import games
 from studies import judging
 from studies import measure
@@ -26,9 +28,9 @@ from studies import plan
 from studies import published
 from studies import regenerations
 from studies import run as running
-from studies import run_tables
 from studies import runs
 from studies import tables
+from studies import unseen
 from studies import verdicts
 from studies.run import collect
 from studies.runs import SETS
@@ -103,6 +105,75 @@ def test_loss_falls_in_training():
     assert losses[-1] < losses[0] and model.step == 5
 
 
+SHAPE, STEPS = (8, 8, 1), 50
+ALPHAS = diffusion.alphas(STEPS, last=0.3)
+
+
+def test_forward_process_has_the_moments_of_its_chain():
+    """`x_t = √(1 - β_t) x_{t-1} + √β_t ε`, from a point, step by step."""
+    mean, variance = 1.0, 0.0
+    for step, beta in enumerate(np.linspace(1e-4, 0.3, STEPS), start=1):
+        mean = np.sqrt(1 - beta) * mean
+        variance = (1 - beta) * variance + beta
+        found = diffusion.diffuse(np.ones(1), np.zeros(1), ALPHAS[step])
+        assert float(found[0]) == pytest.approx(mean, rel=1e-6)
+        found = diffusion.diffuse(np.zeros(1), np.ones(1), ALPHAS[step])
+        assert float(found[0]) ** 2 == pytest.approx(variance, rel=1e-5)
+
+
+@pytest.mark.parametrize("steps", [1, 7])
+def test_ddim_with_a_perfect_denoiser_recovers_the_image(steps):
+    random, asked = np.random.default_rng(0), []
+    image = random.uniform(-1, 1, (4, *SHAPE))
+
+    def predict(noisy, time):
+        asked.append(time)
+        alpha = ALPHAS[time]
+        return (noisy - np.sqrt(alpha) * image) / np.sqrt(1 - alpha)
+
+    noise = random.standard_normal(image.shape)
+    found = diffusion.ddim(predict, noise, ALPHAS, steps)
+    np.testing.assert_allclose(found, image, atol=1e-4)
+    assert len(asked) == steps and asked[0] == STEPS
+    assert asked == sorted(set(asked), reverse=True) and asked[-1] >= 1
+
+
+def test_denoiser_learns_and_draws_images_of_its_classes():
+    model = diffusion.denoiser(SHAPE, (8,), 2)
+    diffusion.compile_denoiser(model, 120, learning_rate=0.02)
+    batches = tf.data.Dataset.from_tensors(
+        (np.full((16, *SHAPE), 0.5, "float32"), np.arange(16) % 2)
+    )
+    batches = diffusion.noised(batches.repeat(), ALPHAS)
+    losses = model.fit(batches, epochs=3, steps_per_epoch=40, verbose=0)
+    losses = losses.history["loss"]
+    assert losses[2] < losses[1] < losses[0]
+    first, second = (
+        diffusion.denoised_samples(model, labels, ALPHAS, 1, 5)
+        for labels in ([0, 1, 0, 1], [0, 1, 1, 1])
+    )
+    assert first.shape == (4, *SHAPE) and np.abs(first).max() <= 1
+    # Its averaged weights have learned the images, all of one grey.
+    assert np.mean(np.abs(first - 0.5)) < 0.2
+    same = np.all(first == second, axis=(1, 2, 3))
+    np.testing.assert_array_equal(same, [True, True, False, True])
+
+
+def test_a_step_moves_both_players_of_a_dcgan():
+    """Adam's first step is of its rate in every weight: one for each."""
+    model = dcgan.DCGAN(SHAPE, (8, 8), 4)
+    model.compile()
+    players = model.generator, model.discriminator
+    before = [player.get_weights() for player in players]
+    assert model.decode(np.ones((2, 4), "float32")).shape == (2, *SHAPE)
+    images = np.random.default_rng(0).uniform(-1, 1, (16, *SHAPE))
+    model.fit(images.astype("float32"), batch_size=16, verbose=0)
+    for player, weights in zip(players, before):
+        move = np.abs(player.get_weights()[0] - weights[0])
+        assert np.median(move) == pytest.approx(2e-4, rel=0.01)
+        assert move.max() <= 2.01e-4
+
+
 # === Noise ===
 
 
@@ -114,12 +185,17 @@ def test_parameter_is_chosen_on_validation_images():
         for split in ("validation", "test")
     }
     scales = (0.2, 0.5, 0.8, 1.0)
-    methods = {"scaling": (lambda images, scale: images * scale, scales)}
-    for level, found in measure.denoising(methods, clean).items():
-        wiener = 0.25 / (0.25 + (2 * float(level)) ** 2)
+    for level in unseen.LEVELS:
+        given = {
+            split: unseen.add(images, level, seed)
+            for seed, (split, images) in enumerate(clean.items())
+        }
+        found = unseen.best(lambda x, s: x * s, scales, clean, given)
+        wiener = 0.25 / (0.25 + (2 * level) ** 2)
         nearest = min(scales, key=lambda scale: abs(scale - wiener))
-        assert found["scaling"]["parameter"] == nearest
-        assert found["scaling"]["psnr"] >= found["noisy"] - 1e-6
+        assert found["parameter"] == nearest
+        noisy = unseen.psnr(clean["test"], given["test"])
+        assert found["psnr"] >= noisy - 1e-6
 
 
 # === Plan ===
@@ -137,24 +213,29 @@ def test_every_run_has_its_own_key_and_flags_that_train_py_knows(tmp_path):
         building.game(found.game, 10, found.game_class)
 
 
-def test_contenders_have_the_same_time(tmp_path, monkeypatch):
-    """Which rates of their own, measured once, tell."""
-    monkeypatch.setattr(runs, "RATES_FILE", tmp_path / "rates.json")
-    planned = [run for run in plan.runs() if run.minutes]
-    with pytest.raises(UsageError, match="has no rate"):
-        runs.timed(planned[0])
-    short = plan.rate_runs(planned)
-    rates = {key: 100.0 + number for number, key in enumerate(short)}
-    write_json(
-        tmp_path / "rates.json",
-        {key: {"images_per_second": rate} for key, rate in rates.items()},
-    )
-    assert 10 < len(short) < len(planned)
-    for run in planned:
-        found = measure.options_of(runs.timed(run), "x", "y")
-        rate = rates[runs.rate_run(run).key]
-        seconds = found.steps * found.batch_size / rate
-        assert seconds == pytest.approx(60 * run.minutes, rel=0.02)
+def test_time_is_that_of_the_usual_step():
+    """The first steps, and one that something else held up, don't count."""
+    seconds = [0, 9, 10, 10.5, 11, 11.5, 12, 12.25, 12.5, 20, 20.25, 20.5]
+    ticks = iter(seconds)
+    times = measure.StepTimes(clock=lambda: next(ticks))
+    for number in range(len(seconds)):
+        times.on_train_batch_end(number)
+    assert times.seconds() == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize("kind", ["closed_loop", "dcgan", "diffusion"])
+def test_a_run_of_minutes_has_the_steps_that_they_hold(
+    tmp_path, monkeypatch, kind
+):
+    monkeypatch.setattr(measure, "RATE_STEPS", 7)
+    monkeypatch.setattr(measure.StepTimes, "seconds", lambda self: 0.5)
+    network = "network=conv,filters=8,8,kernel_size=4,strides=2"
+    flags = *FLAGS, f"--architecture={network}", "--game=residual=0"
+    run = runs.Run("tiny", "digits", kind, flags, minutes=2)
+    folder = tmp_path / run.key
+    assert measure.steps_of(run, folder, None) == 240
+    monkeypatch.setattr(measure.StepTimes, "seconds", lambda self: 0.1)
+    assert measure.steps_of(run, folder, None) == 240
 
 
 def test_other_seeds_play_at_the_best_rate_of_the_first(tmp_path, monkeypatch):
@@ -226,8 +307,8 @@ def measured(tmp_path_factory):
     patched = pytest.MonkeyPatch()
     patched.setattr("keras_csc_cli.results.STEPS", 2)
     patched.setattr(measure, "LIMIT", 60)
-    patched.setattr(measure, "LEVELS", (0.1,))
-    patched.setattr(measure, "SPARSITIES", (0.0, 0.4))
+    patched.setattr(unseen, "LEVELS", (0.1,))
+    patched.setattr(unseen, "SPARSITIES", (0.0, 0.4))
     # Tracing takes longer than two steps.
     tf.config.run_functions_eagerly(True)
     try:
@@ -253,7 +334,7 @@ def test_picture_has_a_row_of_images_and_a_row_a_run(measured):
 
 
 def test_row_holds_what_the_page_shows(row):
-    for path, _ in run_tables.FIGURES.values():
+    for path, _ in page.FIGURES.values():
         assert judging.look_up(row, path) is not None, path
     assert row["steps"] == 2
     gained = row["noise"]["0.1"]["chosen sparsity"]
