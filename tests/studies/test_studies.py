@@ -369,7 +369,8 @@ def test_rows_take_the_place_of_the_same_ones(tmp_path):
     tables.put(path, [first, without_size, second], ["name", "size"])
     again = {**first, "psnr": 23.0}
     expected = [without_size, second, again]
-    assert tables.put(path, [again], ["name", "size"]) == expected
+    tables.put(path, [again], ["name", "size"])
+    assert tables.rows_of(path) == expected
     assert tables.rows_of(path) == expected
 
 
