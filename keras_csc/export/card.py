@@ -20,6 +20,7 @@ OLDEST = "2.18"
 # within a word is text.
 MARKUP = re.compile(r"[\\`*\[\]|]|(?<![^\W_])_|_(?![^\W_])")
 LEARNED = ("kernel", "bias", "gamma", "beta")
+MOST_ITEMS = 20  # of a list in a cell
 CARD = "card"  # key of its facts in a preset's `metadata.json`
 PROGRAM = ("sparsity", "nonnegative", "iterations")
 
@@ -147,7 +148,10 @@ def _text(value):
     if isinstance(value, float):
         value = f"{value:.6g}"
     elif isinstance(value, (list, tuple)):
-        return ", ".join(_text(item) for item in value) or "none"
+        shown = [_text(item) for item in value[:MOST_ITEMS]]
+        if len(value) > MOST_ITEMS:
+            shown.append(f"... {len(value)} in all")
+        return ", ".join(shown) or "none"
     return " ".join(str(value).split())
 
 
