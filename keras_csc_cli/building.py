@@ -9,6 +9,7 @@ import sys
 
 from keras_csc_cli import devices
 from keras_csc_cli import records
+from keras_csc_cli import train_options
 from keras_csc_cli.command_line import UsageError
 from keras_csc_cli.workdir import checked_path
 
@@ -53,6 +54,13 @@ class Splits:
 
     def __init__(self, options, model=None):
         self.dataset = options.dataset
+        if options.data_dir and self.dataset in train_options.EMBEDDED:
+            raise UsageError(
+                f"--data_dir={options.data_dir} is not for --dataset="
+                f"{self.dataset}, which comes inside a library. Choose "
+                "--dataset=image_folder for a folder of images, or leave "
+                "--data_dir out."
+            )
         if model is None:
             shape = presets.config(options.preset)["image_shape"]
         else:

@@ -24,16 +24,17 @@ Flag.__doc__ = """A flag; without a parser of absl's it is on or off."""
 
 Command = collections.namedtuple(
     "Command",
-    ["description", "sections", "check", "needed", "unnamed"],
-    defaults=[(), None],
+    ["description", "sections", "needed", "check", "unnamed"],
+    defaults=[(), None, None],
 )
 Command.__doc__ = """The flags of a command, and what it says of them.
 
 Fields:
     description: str, the head of its help.
     sections: dict of lists of `Flag`, by what they are about.
-    check: function of the options; raises `UsageError` for what is missing.
-    needed: names of flags that have to be given.
+    needed: names of flags that have to be given; of `a|b`, one.
+    check: function of the options, or `None`; raises `UsageError` for flags
+        that do not go together.
     unnamed: name of what an argument without a name is, or `None`.
 """
 

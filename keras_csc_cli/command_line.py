@@ -35,6 +35,8 @@ ADVICE = {
     "validation_fraction": "Choose another --split, or train with another "
     "--validation_fraction.",
 }
+# The extras that have a package.
+EXTRAS = {"gradio": "explore", "keras_hub": "dinov2"}
 HELP = {"-h", "--h", "-help", "--help", "--helpshort", "--helpfull"}
 
 
@@ -94,9 +96,15 @@ def _is_of_memory(error):
 def advised(error):
     """The text of an error, with advice that is for a command."""
     argument = getattr(error, "argument", None)
-    if argument is None:
-        return str(error)
-    return f"{error.reason} {ADVICE[argument]}".rstrip()
+    if argument is not None:
+        return f"{error.reason} {ADVICE[argument]}".rstrip()
+    extra = EXTRAS.get(getattr(error, "name", None))
+    if isinstance(error, ImportError) and extra:
+        return (
+            f"this needs the package {error.name}: pip install '.[{extra}]' "
+            "in a copy of the repository."
+        )
+    return str(error)
 
 
 def fail(error):
@@ -166,20 +174,29 @@ def parse(command):
     try:
         options = values(command.sections, flags.FLAGS)
         check_needed(options, command.needed)
-        command.check(options)
+        if command.check:
+            command.check(options)
     except UsageError as error:
         fail(error)
     return options
 
 
 def check_needed(options, names):
-    """Raises a `UsageError` for the first of these options without a value."""
+    """Raises a `UsageError` for the first of these options without a value.
+
+    Of alternatives, as `workdir|preset`, one has a value.
+    """
     for name in names:
-        if getattr(options, name) is None:
+        alternatives = name.split("|")
+        flags_of = " or ".join(f"--{n}" for n in alternatives)
+        count = sum(getattr(options, n) is not None for n in alternatives)
+        if count == 0:
             raise UsageError(
-                f"--{name} is missing. --help says what it is, and a "
+                f"{flags_of} is missing. --help says what it is, and a "
                 "--flagfile may have it."
             )
+        if count > 1:
+            raise UsageError(f"give {flags_of}, not both.")
 
 
 def named(command, arguments):

@@ -104,6 +104,8 @@ def make(name, logical=1):
     Raises:
         UsageError: if `TF_CONFIG` is missing or wrong.
     """
+    if logical > 1 and name != "mirrored":
+        raise UsageError("--logical_devices goes with --strategy=mirrored.")
     if name == "none":
         return tf.distribute.get_strategy()
     if name == "multi_worker":

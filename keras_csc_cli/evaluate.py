@@ -33,7 +33,6 @@ def evaluate(path, replaced, *, checkpoint=False, split="test", **how):
     with workdirs.Workdir(path, create=False) as workdir:
         recorded = workdir.options()
         options = train_options.replaced(recorded, **replaced)
-        train_options.check_images(options.dataset, replaced.get("data_dir"))
         if checkpoint:
             model = last_checkpoint(workdir, options)
         else:
@@ -151,6 +150,7 @@ def main(options):
     if preset is None:
         result = evaluate(path, replaced, **options)
     else:
-        del options["checkpoint"]
+        if options.pop("checkpoint"):
+            raise UsageError("--checkpoint is of a run: leave --preset out.")
         result = evaluate_preset(preset, path, replaced, **options)
     print(*results.lines(result), sep="\n")

@@ -8,12 +8,7 @@ import pathlib
 
 from keras_csc_cli import checked_flags as kinds
 from keras_csc_cli import picture_options
-from keras_csc_cli.command_line import UsageError
 from keras_csc_cli.train_options import TRAIN
-from keras_csc_cli.train_options import check_extra
-from keras_csc_cli.train_options import check_images
-from keras_csc_cli.train_options import check_preset
-from keras_csc_cli.train_options import check_run
 
 from absl import flags
 
@@ -47,51 +42,6 @@ OPEN = {
     "data_dir": (None, kinds.Folder()),
     "split": ("test", Enum(["test", "validation", "train"])),
 }
-
-
-def _check_evaluate(options):
-    if "dinov2" in (options.metrics or ()):
-        check_extra("dinov2", "--metrics=dinov2")
-    if options.preset is None:
-        check_run(options.workdir)
-    elif options.checkpoint:
-        raise UsageError("--checkpoint is of a run: leave --preset out.")
-    else:
-        check_preset(options.preset)
-    check_images(options.dataset, options.data_dir)
-
-
-def _check_model(options):
-    """Raises `UsageError` unless there is one of a run and a preset."""
-    if (options.workdir is None) == (options.preset is None):
-        raise UsageError(
-            "--workdir is missing, or there are two models. Give the folder of "
-            "a run, or a trained --preset; one of the two."
-        )
-    if options.preset is None:
-        check_run(options.workdir)
-    else:
-        check_preset(options.preset)
-
-
-def _check_report(options):
-    _check_model(options)
-    if options.beside is not None and not is_run(options.beside):
-        check_preset(options.beside, "beside")
-    check_images(options.dataset, options.data_dir)
-
-
-def _check_export(options):
-    _check_model(options)
-    for form in options.formats:
-        check_extra(form, f"--formats={form}")
-
-
-def _check_explore(options):
-    check_extra("explorer", "the explorer")
-    if not is_run(options.preset):
-        check_preset(options.preset)
-    check_images(options.dataset, options.data_dir)
 
 
 def is_run(path):
@@ -152,7 +102,6 @@ Metrics:
         dinov2=("dinov2_large", kinds.Text()),
         classifier=(None, kinds.Path(".keras")),
     ),
-    _check_evaluate,
     ["workdir"],
 )
 REPORT = kinds.Command(
@@ -184,7 +133,7 @@ Report:
         output=(None, kinds.Path(".html", ".htm")),
         images=(1000, Integer(1, 100_000)),
     ),
-    _check_report,
+    ["workdir|preset"],
 )
 EXPLORE = kinds.Command(
     """Opens a page on this machine to look inside a trained model.
@@ -215,7 +164,6 @@ Explorer:
         port=(None, Integer(1024, 65535)),
         browser=True,
     ),
-    _check_explore,
     unnamed="preset",
 )
 EXPORT = kinds.Command(
@@ -258,7 +206,7 @@ Export:
             kinds.Pattern(r"(\d{1,9}(,\d{1,9})*)?", "N,N,...", "1,8,32"),
         ),
     ),
-    _check_export,
+    ["workdir|preset"],
 )
 COMMANDS = {
     "train": TRAIN,

@@ -3,13 +3,9 @@
 Nothing here imports TensorFlow: mistakes are answered before that.
 """
 
-import os
-
 from keras_csc_cli import checked_flags as kinds
 from keras_csc_cli.command_line import UsageError
 from keras_csc_cli.command_line import check_needed
-from keras_csc_cli.train_options import check_images
-from keras_csc_cli.train_options import check_preset
 
 from absl import flags
 
@@ -30,10 +26,6 @@ def _check_restore(options):
     for name, task in OF_TASKS.items():
         if getattr(options, name) is not None and options.task != task:
             raise UsageError(f"--{name} goes with --task={task}.")
-    for name in ("image", "mask"):
-        path = getattr(options, name)
-        if path is not None and not os.path.exists(path):
-            raise UsageError(f"--{name}={path} does not exist.")
 
 
 RESTORE = kinds.Command(
@@ -77,8 +69,8 @@ What was measured:
         factor=(None, Integer(2, 8)),
         turns=(None, Integer(1, 8)),
     ),
-    _check_restore,
     ["task", "image", "output"],
+    _check_restore,
 )
 DENOISER = kinds.Command(
     """Trains the denoiser that restore uses.
@@ -107,7 +99,6 @@ Denoiser:
         seed=(0, Integer(0, 2**31 - 1)),
         dtype_policy=("auto", Enum(["auto", "float32", "mixed_bfloat16"])),
     ),
-    lambda options: check_images("image_folder", options.data_dir),
     ["data_dir", "workdir"],
 )
 SORT = kinds.Command(
@@ -135,17 +126,8 @@ Sort:
         image_size=(None, Integer(12, 256)),
         groups=(10, Integer(1, 100)),
     ),
-    lambda options: check_images("image_folder", options.data_dir),
     ["data_dir", "output"],
 )
-
-
-def _check_vectors(options):
-    check_images("image_folder", options.data_dir)
-    if not options.preset.endswith(".keras"):
-        check_preset(options.preset)
-    elif not os.path.isfile(options.preset):
-        raise UsageError(f"--preset={options.preset} is no file.")
 
 
 VECTORS = """
@@ -169,7 +151,6 @@ Embed:
         output=(None, kinds.Path(".npz")),
         preset=("csc_ctrl_cifar10", kinds.Path()),
     ),
-    _check_vectors,
     ["data_dir", "output"],
 )
 SEARCH = kinds.Command(
@@ -191,7 +172,6 @@ Search:
         count=(8, Integer(1, 100_000)),
         preset=("csc_ctrl_cifar10", kinds.Path()),
     ),
-    _check_vectors,
     ["image", "data_dir"],
 )
 COMMANDS = {

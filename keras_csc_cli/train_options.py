@@ -1,10 +1,8 @@
-"""The flags of `train`, and checks for what any command needs.
+"""The flags of `train`, and the options that they become.
 
-Nothing here imports TensorFlow: what is missing is told before that.
+Nothing here imports TensorFlow: mistakes are answered before that.
 """
 
-import importlib.util
-import os
 import sys
 import types
 
@@ -49,23 +47,6 @@ ARCHITECTURES = sorted(
     for path in FLAG_FILES.glob("*.flags")
     if path.stem not in SHARED and not path.stem.endswith("_published")
 )
-TRAINED = [
-    path.parent.name
-    # In an installed package, and in the repository.
-    for folder in (kinds.ROOT / "trained", kinds.ROOT.parent / "trained")
-    for path in folder.glob("*/config.json")
-]
-# What needs a package, with the extra that has it.
-EXTRAS = {
-    "hf": ("huggingface_hub", "hub"),
-    "kaggle": ("kagglehub", "hub"),
-    "explorer": ("gradio", "explore"),
-    "dinov2": ("keras_hub", "dinov2"),
-    "litert": ("ai_edge_litert", "runtimes"),
-    "onnx": ("tf2onnx", "runtimes"),
-    "openvino": ("openvino", "runtimes"),
-}
-
 Enum, Integer = flags.EnumParser, flags.IntegerParser
 
 ARCHITECTURE = {
@@ -80,57 +61,6 @@ GAME = arguments_of(
 )
 
 
-def check_extra(name, what):
-    """Raises a `UsageError` without the package that `what` needs."""
-    module, extra = EXTRAS.get(name, (None, None))
-    if module and importlib.util.find_spec(module) is None:
-        raise UsageError(
-            f"{what} needs the package {module}: pip install '.[{extra}]' "
-            "in a copy of the repository."
-        )
-
-
-def check_run(workdir):
-    """Raises a `UsageError` for what is not the folder of a run."""
-    if not os.path.lexists(os.path.join(workdir, "flags.json")):
-        raise UsageError(
-            f"--workdir={workdir} is not there, or not the folder of a run: it "
-            "has no flags.json. Give the folder of a training."
-        )
-
-
-def check_preset(preset, flag="preset"):
-    """Raises a `UsageError` for a name, folder or URI of no preset."""
-    scheme, separator, _ = preset.partition("://")
-    if separator:
-        check_extra(scheme, f"--{flag}={preset}")
-        return
-    if not os.path.isdir(preset):
-        try:
-            kinds.known(preset, sorted([*ARCHITECTURES, *TRAINED]))
-        except ValueError as error:
-            raise UsageError(
-                f"--{flag}={preset} is no folder, and no URI such as "
-                f"hf://OWNER/NAME: {error}"
-            ) from error
-
-
-def check_images(dataset, data_dir):
-    """Raises a `UsageError` for a folder that is not there or not looked at."""
-    if data_dir is None:
-        return
-    if dataset in EMBEDDED:
-        raise UsageError(
-            f"--data_dir={data_dir} is not for --dataset={dataset}, which "
-            "comes inside a library. Choose --dataset=image_folder for a "
-            "folder of images, or leave --data_dir out."
-        )
-    if dataset == "image_folder" and not os.path.isdir(data_dir):
-        raise UsageError(
-            f"--data_dir={data_dir} is no folder. Give a folder of images."
-        )
-
-
 def _check(options):
     """Raises `UsageError` for what is missing, and names the workdir."""
     name = command_line.flag_file_name(sys.argv)
@@ -139,15 +69,11 @@ def _check(options):
             "--workdir is missing. Give it, or a --flagfile to name it."
         )
     options.workdir = options.workdir or f"runs/{name}"
-    check_preset(options.preset)
-    check_images(options.dataset, options.data_dir)
     for argument in () if options.game_class else options.game:
         try:
             kinds.known(argument, GAME)
         except ValueError as error:
             raise UsageError(f"--game: {error}") from error
-    if options.logical_devices > 1 and options.strategy != "mirrored":
-        raise UsageError("--logical_devices goes with --strategy=mirrored.")
 
 
 def parse(given, sections=None):
@@ -164,9 +90,12 @@ def parse(given, sections=None):
 def replaced(options, **others):
     """A copy of options, with other values of some; `None` replaces nothing.
 
-    Images of another data set are resized if it can't be cut into crops.
+    Images of another data set are resized if it can't be cut into crops, and
+    lie in no folder if they come inside a library.
     """
     others = {name: v for name, v in others.items() if v is not None}
+    if others.get("dataset") in EMBEDDED:
+        others = {"data_dir": None, **others}
     found = types.SimpleNamespace(**{**vars(options), **others})
     if "dataset" in others and found.dataset not in CUT:
         found.resize = True
@@ -315,6 +244,6 @@ command again to go on from the last checkpoint.
 may also be one of ours: digits.flags, cifar10.flags, ...
 """,
     SECTIONS,
-    _check,
     NEEDED,
+    _check,
 )

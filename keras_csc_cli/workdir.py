@@ -93,7 +93,11 @@ class Workdir:
         self.old_model = self.path / ".model-old"
         self._held = contextlib.ExitStack()
         if not create:
-            train_options.check_run(path)
+            if not os.path.lexists(self.flags):
+                raise UsageError(
+                    f"--workdir={path} is not there, or not the folder of a "
+                    "run: it has no flags.json. Give the folder of a training."
+                )
             self.options()
         if hold:
             self._take(create)
