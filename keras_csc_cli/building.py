@@ -44,7 +44,7 @@ class Splits:
     """The splits of a run's data set, each opened when it is first asked for.
 
     Opening lists the data and looks at them, which takes long for large
-    folders. So what was opened is kept.
+    folders. So it keeps the sources.
 
     Args:
         options: of the run.
@@ -140,14 +140,14 @@ def model(options, num_classes, make=ClosedLoopAutoencoder.from_preset):
     return autoencoder
 
 
-def game(given, num_classes, own=None):
+def game(given, num_classes, game_class=None):
     """The game of `--game`, a dict of its arguments, or of `--game_class`.
 
     What only our game has, as our flag files give it, is left out of another.
     """
-    kind = _imported(own) if own else TranscriptionGame
+    kind = _imported(game_class) if game_class else TranscriptionGame
     taken, ours = (
-        inspect.signature(each).parameters for each in (kind, TranscriptionGame)
+        inspect.signature(cls).parameters for cls in (kind, TranscriptionGame)
     )
     given = {"num_classes": num_classes, **given}
     given = {n: v for n, v in given.items() if n in taken or n not in ours}
@@ -163,16 +163,16 @@ def _imported(name):
     module, _, name_of_class = name.partition(":")
     sys.path.insert(0, os.getcwd())
     try:
-        found = getattr(importlib.import_module(module), name_of_class)
+        kind = getattr(importlib.import_module(module), name_of_class)
     except (ImportError, AttributeError) as error:
         raise UsageError(f"--game_class={name}: {error}.") from error
     finally:
         sys.path.remove(os.getcwd())
-    if not (isinstance(found, type) and issubclass(found, Game)):
+    if not (isinstance(kind, type) and issubclass(kind, Game)):
         raise UsageError(
             f"--game_class={name} must be a subclass of keras_csc.losses.Game."
         )
-    return found
+    return kind
 
 
 def start_from_images(model, source, first_atoms, tell):

@@ -3,7 +3,6 @@
 import os
 import pathlib
 import re
-import shlex
 import signal
 import sys
 
@@ -115,8 +114,8 @@ def fail(error):
         _mute(1)
     text = advised(error)
     if _is_of_memory(error):
-        found = OUT_OF_MEMORY.search(text)
-        reason = (found[0] if found else text).rstrip(".")
+        match = OUT_OF_MEMORY.search(text)
+        reason = (match[0] if match else text).rstrip(".")
         text = (
             f"there is not enough memory: {reason}. Take fewer or smaller "
             "images at a time, or a machine with more. What was saved before "
@@ -131,11 +130,6 @@ def readable(error):
     text = re.sub(r"{{.*?}} *| *\[Op:.*?\]|\[\[.*?\]\]", "", str(error))
     text = " ".join(text.split())
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
-
-
-def typed():
-    """The process's command, as one would type it."""
-    return f"{sys.argv[0]} {shlex.join(sys.argv[1:])}".rstrip()
 
 
 def _print(line):

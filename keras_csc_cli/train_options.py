@@ -76,42 +76,19 @@ def _check(options):
             raise UsageError(f"--game: {error}") from error
 
 
-def parse(given, sections=None):
-    """Options of `["--dataset=digits"]`, flags of train or of `sections`."""
-    flag_values, sections = flags.FlagValues(), sections or SECTIONS
-    kinds.define(sections, flag_values)
-    try:
-        flag_values(["train", *resolve_flag_files(given)])
-    except flags.Error as error:
-        raise UsageError(str(error)) from error
-    return kinds.values(sections, flag_values)
+TRAIN = kinds.Command(
+    "train.train",
+    f"""Trains a CSC-CTRL autoencoder.
 
+    keras-csc train --flagfile=cifar10.flags --data_dir=DATA
 
-def replaced(options, **others):
-    """A copy of options, with other values of some; `None` replaces nothing.
+Writes to --workdir: checkpoints/, log.jsonl, run.json, tensorboard/, pictures/,
+and at the end model/ (a preset folder) and evaluation.json. Run the same
+command again to go on from the last checkpoint.
 
-    Images of another data set are resized if it can't be cut into crops, and
-    lie in no folder if they come inside a library.
-    """
-    others = {name: v for name, v in others.items() if v is not None}
-    if others.get("dataset") in EMBEDDED:
-        others = {"data_dir": None, **others}
-    found = types.SimpleNamespace(**{**vars(options), **others})
-    if "dataset" in others and found.dataset not in CUT:
-        found.resize = True
-    return found
+--flagfile=FILE reads flags, one a line; flags after it override it. A bare name
+may also be one of ours: digits.flags, cifar10.flags, ...
 
-
-def of_card(preset, card):
-    """The options of a preset's training, as far as its card has them."""
-    recipe = card.get("recipe")
-    known = recipe if isinstance(recipe, dict) else {}
-    found = {**vars(parse([])), **known, "preset": preset}
-    return types.SimpleNamespace(**found)
-
-
-SECTIONS = kinds.sections_of(
-    f"""
 Data:
     dataset: Name of a TFDS data set, or image_folder, digits, photographs.
     data_dir: Folder of prepared TFDS data sets (by default TFDS's own), or the
@@ -182,23 +159,25 @@ Run, logs and checkpoints:
         labels, in the density that samples are drawn from: it is fitted to the
         features of up to 10,000 training images and saved with the model.
 """,
-    dataset=(None, kinds.Text()),
-    data_dir=(None, kinds.Folder()),
+    NEEDED,
+    _check,
+    dataset=(None, kinds.TEXT),
+    data_dir=(None, kinds.FOLDER),
     download=False,
     validation_fraction=(0.05, kinds.Number(0, 0.5)),
     augment=(
         "",
-        kinds.Pattern(
+        kinds.pattern(
             f"({CHANGE}(,{CHANGE})*)?", "flip,shift:N,crop", "flip,shift:2"
         ),
     ),
     resize=True,
-    preset=(None, kinds.Path()),
+    preset=(None, kinds.PATH),
     architecture=({}, kinds.Arguments(ARCHITECTURE)),
-    zeros=(None, kinds.Numbers(16, 0.01, 0.99)),
+    zeros=(None, kinds.numbers(16, 0.01, 0.99)),
     first_atoms=(
         "auto",
-        kinds.Pattern(
+        kinds.pattern(
             r"auto|random|patches:[1-9]\d{0,5}|principal:[1-9]\d{0,5}(:\d{1,3})?",
             "auto|random|principal:N[:OFFSET]|patches:N",
             "principal:4096",
@@ -207,18 +186,18 @@ Run, logs and checkpoints:
     game=({}, kinds.Arguments(GAME, strict=False)),
     game_class=(
         None,
-        kinds.Pattern(r"[\w.]+:\w+", "MODULE:CLASS", "my_games:CentredGame"),
+        kinds.pattern(r"[\w.]+:\w+", "MODULE:CLASS", "my_games:CentredGame"),
     ),
     batch_size=(256, Integer(1, 2**20)),
     optimizer=(
         "adam:0.5,0.999",
-        kinds.Pattern(
+        kinds.pattern(
             f"(adam|muon)(:{BETA},{BETA})?", "adam|muon[:X,X]", "adam:0,0.9"
         ),
     ),
-    learning_rate=("1.5e-4", kinds.Numbers(2, 0, 1e3)),
+    learning_rate=("1.5e-4", kinds.numbers(2, 0, 1e3)),
     schedule=("constant", Enum(["constant", "linear", "cosine"])),
-    workdir=(None, kinds.Path()),
+    workdir=(None, kinds.PATH),
     seed=(0, Integer(0, 2**32 - 1)),
     steps=(None, Integer(1, 10**9)),
     strategy=("none", Enum(["none", "mirrored", "multi_worker"])),
@@ -228,22 +207,58 @@ Run, logs and checkpoints:
         Enum(["auto", "float32", "mixed_bfloat16", "float64"]),
     ),
     save_every=(1000, Integer(1, 10**9)),
-    metrics=("images", kinds.Choices(METRICS)),
+    metrics=("images", kinds.choices(METRICS)),
     density_components=(1, Integer(1, 1000)),
 )
-TRAIN = kinds.Command(
-    """Trains a CSC-CTRL autoencoder.
+SECTIONS = TRAIN.sections
 
-    keras-csc train --flagfile=cifar10.flags --data_dir=DATA
 
-Writes to --workdir: checkpoints/, log.jsonl, run.json, tensorboard/, pictures/,
-and at the end model/ (a preset folder) and evaluation.json. Run the same
-command again to go on from the last checkpoint.
+def parse(given, sections=SECTIONS):
+    """Options of `["--dataset=digits"]`, flags of train or of `sections`."""
+    flag_values = flags.FlagValues()
+    kinds.define(sections, flag_values)
+    try:
+        flag_values(["train", *resolve_flag_files(given)])
+    except flags.Error as error:
+        raise UsageError(str(error)) from error
+    return kinds.values(sections, flag_values)
 
---flagfile=FILE reads flags, one a line; flags after it override it. A bare name
-may also be one of ours: digits.flags, cifar10.flags, ...
-""",
-    SECTIONS,
-    NEEDED,
-    _check,
-)
+
+def recorded(values, sections=SECTIONS):
+    """Options of a dict of recorded values, which the flags' parsers check.
+
+    Options that it has not, or as `None`, have their defaults.
+    """
+    options = parse([], sections)
+    parsers = {f.name: f.parser for f in sum(sections.values(), [])}
+    for name, value in values.items():
+        try:
+            parser = parsers[kinds.known(name, parsers)]
+            if value is not None:
+                setattr(options, name, parser.parse(value))
+        except (AttributeError, TypeError, ValueError) as error:
+            raise UsageError(f"--{name}={value!s:.40}: {error}") from error
+    return options
+
+
+def replaced(options, **others):
+    """A copy of options, with other values of some; `None` replaces nothing.
+
+    Images of another data set are resized if it can't be cut into crops, and
+    lie in no folder if they come inside a library.
+    """
+    others = {name: v for name, v in others.items() if v is not None}
+    if others.get("dataset") in EMBEDDED:
+        others = {"data_dir": None, **others}
+    copy = types.SimpleNamespace(**{**vars(options), **others})
+    if "dataset" in others and copy.dataset not in CUT:
+        copy.resize = True
+    return copy
+
+
+def of_card(preset, card):
+    """The options of a preset's training, as far as its card has them."""
+    recipe = card.get("recipe")
+    known = recipe if isinstance(recipe, dict) else {}
+    trained = {**vars(parse([])), **known, "preset": preset}
+    return types.SimpleNamespace(**trained)
