@@ -9,7 +9,6 @@ import sys
 
 from keras_csc_cli import devices
 from keras_csc_cli import records
-from keras_csc_cli import train_options
 from keras_csc_cli.command_line import UsageError
 from keras_csc_cli.workdir import checked_path
 
@@ -40,8 +39,8 @@ FIRST_ATOMS = {
 OPTIMIZERS = {"adam": keras.optimizers.Adam, "muon": DictionaryMuon}
 
 
-class Splits:
-    """The splits of a run's data set, each opened when it is first asked for.
+class Splits(dict):
+    """The splits of a run's data set, opened when first asked for.
 
     Opening lists the data and looks at them, which takes long for large
     folders. So it keeps the sources.
@@ -54,13 +53,6 @@ class Splits:
 
     def __init__(self, options, model=None):
         self.dataset = options.dataset
-        if options.data_dir and self.dataset in train_options.EMBEDDED:
-            raise UsageError(
-                f"--data_dir={options.data_dir} is not for --dataset="
-                f"{self.dataset}, which comes inside a library. Choose "
-                "--dataset=image_folder for a folder of images, or leave "
-                "--data_dir out."
-            )
         if model is None:
             shape = presets.config(options.preset)["image_shape"]
         else:
@@ -73,14 +65,13 @@ class Splits:
             "random_crop": "crop" in options.augment,
             "resize": options.resize,
         }
-        self._opened, self._read = {}, {}
+        self._read = {}
 
-    def __getitem__(self, split):
-        if split not in self._opened:
-            self._opened[split] = data.open_dataset(
-                self.dataset, split, self.image_shape, **self._how
-            )
-        return self._opened[split]
+    def __missing__(self, split):
+        self[split] = data.open_dataset(
+            self.dataset, split, self.image_shape, **self._how
+        )
+        return self[split]
 
     def arrays(self, split, limit):
         """The first images and labels of a split, read once."""
@@ -181,7 +172,7 @@ def start_from_images(model, source, first_atoms, tell):
     if kind == "auto":
         images = float_images(source, training_data.FIRST_IMAGES)
         training_data.start_from(model, images, tell)
-    if numbers:
+    elif numbers:
         count, *offset = map(int, numbers)
         tell(f"Making the first atoms of {count} training images.")
         FIRST_ATOMS[kind](model, float_images(source, count), *offset)
@@ -257,8 +248,11 @@ def optimizer(options, learning_rate, updates=1):
 
 
 def check(options):
-    """Checks folders before any work. Trained weights keep their atoms."""
-    trained = presets.has_weights(options.preset)
+    """Checks preset and folders before any work.
+
+    Trained weights keep their atoms.
+    """
+    trained = presets.find(options.preset).folder is not None
     if options.zeros and (
         trained or options.architecture.get("network") == "conv"
     ):

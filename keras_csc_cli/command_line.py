@@ -29,8 +29,6 @@ OUT_OF_MEMORY = re.compile(
 # What a command says in the place of advice about Python's arguments.
 ADVICE = {
     "download": "Or train with --download.",
-    "load_weights": "",
-    "tolerance": "",
     "validation_fraction": "Choose another --split, or train with another "
     "--validation_fraction.",
 }
@@ -96,7 +94,7 @@ def advised(error):
     """The text of an error, with advice that is for a command."""
     argument = getattr(error, "argument", None)
     if argument is not None:
-        return f"{error.reason} {ADVICE[argument]}".rstrip()
+        return f"{error.reason} {ADVICE.get(argument, '')}".rstrip()
     extra = EXTRAS.get(getattr(error, "name", None))
     if isinstance(error, ImportError) and extra:
         return (

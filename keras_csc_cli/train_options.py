@@ -69,11 +69,22 @@ def _check(options):
             "--workdir is missing. Give it, or a --flagfile to name it."
         )
     options.workdir = options.workdir or f"runs/{name}"
+    _check_place(options.dataset, options.data_dir)
     for argument in () if options.game_class else options.game:
         try:
             kinds.known(argument, GAME)
         except ValueError as error:
             raise UsageError(f"--game: {error}") from error
+
+
+def _check_place(dataset, data_dir):
+    """Raises `UsageError` for a folder that is not looked at."""
+    if data_dir and dataset in EMBEDDED:
+        raise UsageError(
+            f"--data_dir={data_dir} is not for --dataset={dataset}, which "
+            "comes inside a library. Choose --dataset=image_folder for a "
+            "folder of images, or leave --data_dir out."
+        )
 
 
 TRAIN = kinds.Command(
@@ -244,13 +255,11 @@ def recorded(values, sections=SECTIONS):
 def replaced(options, **others):
     """A copy of options, with other values of some; `None` replaces nothing.
 
-    Images of another data set are resized if it can't be cut into crops, and
-    lie in no folder if they come inside a library.
+    Images of another data set are resized if it can't be cut into crops.
     """
     others = {name: v for name, v in others.items() if v is not None}
-    if others.get("dataset") in EMBEDDED:
-        others = {"data_dir": None, **others}
     copy = types.SimpleNamespace(**{**vars(options), **others})
+    _check_place(copy.dataset, others.get("data_dir"))
     if "dataset" in others and copy.dataset not in CUT:
         copy.resize = True
     return copy

@@ -228,18 +228,17 @@ class Workdir:
         return options if begun else None
 
     def dtype_policy(self, given, convolutions):
-        """The policy that a run computes in; for `"auto"` its own, if any.
+        """The policy that a run computes in; for `"auto"` its former one.
 
-        Else these `devices.convolutions` may be timed, into `timed`.
+        Without one these `devices.convolutions` may be timed, into `timed`.
         """
 
         def timed():
             self.timed = devices.seconds(convolutions)
             return self.timed
 
-        before = self.binding()
-        if given == "auto" and before:
-            given = before.dtype_policy
+        if given == "auto" and (before := self.binding()):
+            return before.dtype_policy
         return devices.dtype_policy(given, timed)
 
     def begin(self, options, images):

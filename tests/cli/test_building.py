@@ -108,14 +108,10 @@ def test_a_split_is_opened_once_as_the_flags_say(monkeypatch, flags):
 
 def test_advice_is_for_the_command(tmp_path):
     for flags, split, message in (
-        (
-            ["--dataset=mnist", f"--data_dir={tmp_path}"],
-            "test",
-            "Or train with --download.$",
-        ),
+        (["--dataset=mnist"], "test", "Or train with --download.$"),
         (["--validation_fraction=0"], "validation", "--validation_fraction.$"),
     ):
-        given = options(*flags)
+        given = options(*flags, f"--data_dir={tmp_path}")
         with pytest.raises(DataError) as caught:
             building.Splits(given)[split]
         assert re.search(message, advised(caught.value))

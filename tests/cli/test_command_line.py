@@ -87,6 +87,7 @@ MISSING = {
     "train --preset=digits": "--dataset is missing",
     "train --flagfile=nope.flags": "there is no flag file 'nope.flags'",
     "train --preset=digits --dataset=digits --steps=1": "--workdir is missing",
+    "train --flagfile=digits.flags --data_dir=photos": "photos is not for --da",
     "report": "--workdir or --preset is missing",
     "report --preset=a --workdir=b": "not both",
     "evaluate": "--workdir is missing",
@@ -127,6 +128,8 @@ def test_a_run_does_not_lie_among_its_images(tmp_path, monkeypatch):
                 train_options.parse([*flags, f"--workdir={workdir}"])
             )
     building.check(train_options.parse([*flags, "--workdir=photos_run"]))
+    with pytest.raises(ValueError, match="Did you mean 'digits'"):
+        building.check(train_options.parse(["--preset=digit"]))
 
 
 def test_trained_weights_keep_their_atoms_and_statistics():
@@ -179,6 +182,10 @@ def run_with_flags(monkeypatch, error):
         (ValueError("`a` must\nbe 3."), "train.py: `a` must be 3."),
         (ValueError("\x1b[2J.png"), r": \x1b[2J.png"),
         (AdvisedError("None.", "download", "Pass it."), "None. Or train with"),
+        (
+            ModuleNotFoundError("No module named 'gradio'", name="gradio"),
+            "needs the package gradio: pip install '.[explore]'",
+        ),
         (ValueError("{{node __De/job:a}} Bad\n\t[[{{node D}}]]"), ": Bad"),
     ],
 )

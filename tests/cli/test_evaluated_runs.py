@@ -131,5 +131,7 @@ def test_a_preset_needs_no_run(run, tmp_path):
         with pytest.raises(ValueError, match="no evaluation of preset"):
             evaluate.evaluate(other, given, preset=preset, **how)
         assert sorted(other.rglob("*")) == before
+    with pytest.raises(ValueError, match="--checkpoint is of a run"):
+        evaluate.evaluate(tmp_path, {}, preset=preset, checkpoint=True)
     with pytest.raises(ValueError, match="--dataset is missing"):
         evaluate.evaluate(tmp_path / "third", {}, preset=preset)
