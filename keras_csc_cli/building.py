@@ -23,6 +23,7 @@ from keras_csc.models import initialize_from
 from keras_csc.models import initialize_from_patches
 from keras_csc.models import presets
 from keras_csc.models import training_data
+from keras_csc.models.architecture import check_architecture
 from keras_csc.models.decoder import CALIBRATION
 from keras_csc.optimizers import DictionaryMuon
 from keras_csc.pixels import from_pixels
@@ -129,6 +130,19 @@ def model(options, num_classes, make=ClosedLoopAutoencoder.from_preset):
         game=played,
     )
     return autoencoder
+
+
+def convolutions(options):
+    """Shapes of images and kernel, and strides, of the stages of a run."""
+    config = presets.config(options.preset, **options.architecture)
+    names = "image_shape", "filters", "feature_dim", "kernel_size", "strides"
+    given = [config[name] for name in (*names, "features")]
+    *shape, channels = config["image_shape"]
+    signs = 2 - (config["nonnegative"] or config["network"] == "conv")
+    for filters, size, stride in zip(given[1], *check_architecture(*given)):
+        images = (options.batch_size, *shape, channels)
+        yield images, (size, size, channels, filters), stride
+        shape, channels = [n // stride for n in shape], signs * filters
 
 
 def game(given, num_classes, game_class=None):

@@ -17,8 +17,6 @@ import tensorflow as tf
 
 from keras_csc import data
 from keras_csc.files import replacing
-from keras_csc.models import presets
-from keras_csc.models.architecture import check_architecture
 from keras_csc.ops import analysis
 
 # Only Linux has this file.
@@ -101,19 +99,6 @@ def _cpuinfo():
 
 
 # === How fast this machine convolves in float32 and in bfloat16 ===
-
-
-def convolutions(options):
-    """Shapes of images and kernel, and strides, of the stages of a run."""
-    config = presets.config(options.preset, **options.architecture)
-    names = "image_shape", "filters", "feature_dim", "kernel_size", "strides"
-    given = [config[name] for name in (*names, "features")]
-    *shape, channels = config["image_shape"]
-    signs = 2 - (config["nonnegative"] or config["network"] == "conv")
-    for filters, size, stride in zip(given[1], *check_architecture(*given)):
-        images = (options.batch_size, *shape, channels)
-        yield images, (size, size, channels, filters), stride
-        shape, channels = [n // stride for n in shape], signs * filters
 
 
 def multiply_adds(convolution):

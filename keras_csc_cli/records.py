@@ -125,20 +125,17 @@ def commit(root=pathlib.Path(__file__).resolve().parents[1]):
     `-dirty` says that code or flag files differ from the commit. Runs write
     tables of results meanwhile, so other files may differ.
     """
-    git = ["git", "--no-optional-locks"]  # a commit would run into locks
-    asked = (
-        [*git, "rev-parse", "--short=12", "HEAD"],
-        [*git, "status", "--porcelain", "--", *CODE],
-    )
+
+    def git(*arguments):
+        command = ["git", "--no-optional-locks", *arguments]
+        how = {"cwd": root, "text": True, "stderr": subprocess.DEVNULL}
+        return subprocess.check_output(command, **how).strip()
+
     try:
         if not (root / ".git").exists():
             return None
-        name, changed = (
-            subprocess.check_output(
-                command, cwd=root, text=True, stderr=subprocess.DEVNULL
-            ).strip()
-            for command in asked
-        )
+        name = git("rev-parse", "--short=12", "HEAD")
+        changed = git("status", "--porcelain", "--", *CODE)
     except (OSError, subprocess.CalledProcessError):
         return None
     return f"{name}-dirty" if changed else name

@@ -49,7 +49,7 @@ def train_in(workdir, options, strategy, chief, make_model):
     keras.utils.set_random_seed(options.seed)
     tell = say if chief else (lambda text: None)
     given, replicas = options.dtype_policy, strategy.num_replicas_in_sync
-    convolutions = devices.convolutions(options)
+    convolutions = building.convolutions(options)
     options.dtype_policy = workdir.dtype_policy(given, convolutions)
     alike = vars(options).keys() - train_options.MAY_DIFFER
     devices.check_same(

@@ -9,7 +9,6 @@ import types
 from keras_csc_cli import checked_flags as kinds
 from keras_csc_cli import command_line
 from keras_csc_cli.checked_flags import arguments_of
-from keras_csc_cli.command_line import FLAG_FILES
 from keras_csc_cli.command_line import UsageError
 from keras_csc_cli.command_line import resolve_flag_files
 
@@ -27,26 +26,10 @@ MAY_DIFFER = MAY_CHANGE - {"save_every"}
 EMBEDDED = ("digits", "photographs")
 # Data sets that `--noresize` cuts into crops.
 CUT = ("image_folder", "photographs")
-# Options without which there is no run.
-NEEDED = ("preset", "dataset", "steps")
 # Metrics of `evaluate.py` that need nothing but the data.
 METRICS = ("images", "classes", "classifier", "samples", "codes")
 CHANGE = r"(flip|crop|shift:\d{1,4})"
 BETA = r"(0|0?\.\d+)"
-
-# Flag files that are not named as their architectures.
-SHARED = (
-    "shared",
-    "published",
-    "fine_tune",
-    "cifar10_unlabelled",
-    "imagenet64",
-)
-ARCHITECTURES = sorted(
-    path.stem
-    for path in FLAG_FILES.glob("*.flags")
-    if path.stem not in SHARED and not path.stem.endswith("_published")
-)
 Enum, Integer = flags.EnumParser, flags.IntegerParser
 
 ARCHITECTURE = {
@@ -114,10 +97,12 @@ Data:
     resize: Shrinks images to cover what the model takes. Without it an
         image_folder is cut into crops of that size, as many as fit.
 Model:
-    preset: Architecture: {", ".join(ARCHITECTURES)}. Or a trained model, whose
-        weights are the first ones, and whose normalisations stay as they are:
-        of ours (csc_ctrl_digits, ...), a folder that save_to_preset wrote, or
-        one on a hub (hf://OWNER/NAME, kaggle://OWNER/MODEL/keras/VARIANT).
+    preset: Architecture: celeb_a, cifar10, digits, fashion_mnist, imagenet,
+        imagenet_maps, lsun_bedroom, mnist, photographs, photographs_32,
+        photographs_fine, stl10. Or a trained model, whose weights are the first
+        ones, and whose normalisations stay as they are: of ours
+        (csc_ctrl_digits, ...), a folder that save_to_preset wrote, or one on a
+        hub (hf://OWNER/NAME, kaggle://OWNER/MODEL/keras/VARIANT).
     architecture: What of the preset's architecture to replace, as
         filters=64,128,sparsity=0.1. Given again, it adds to what was given
         before.
@@ -170,7 +155,7 @@ Run, logs and checkpoints:
         labels, in the density that samples are drawn from: it is fitted to the
         features of up to 10,000 training images and saved with the model.
 """,
-    NEEDED,
+    ["preset", "dataset", "steps"],
     _check,
     dataset=(None, kinds.TEXT),
     data_dir=(None, kinds.FOLDER),

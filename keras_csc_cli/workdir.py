@@ -230,7 +230,7 @@ class Workdir:
     def dtype_policy(self, given, convolutions):
         """The policy that a run computes in; for `"auto"` its former one.
 
-        Without one these `devices.convolutions` may be timed, into `timed`.
+        Without one these `building.convolutions` may be timed, into `timed`.
         """
 
         def timed():

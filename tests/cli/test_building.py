@@ -175,7 +175,7 @@ def test_precision_is_timed_once_for_a_machine(tmp_path, monkeypatch):
         (["--preset=cifar10"], [(4, 4, 3, 4), (2, 2, 8, 8)]),
         (["--preset=cifar10", wide], [(4, 4, 3, 48), (2, 2, 48, 64)]),
     ):
-        network = list(devices.convolutions(options(*flags)))
+        network = list(building.convolutions(options(*flags)))
         found = [devices.seconds(network) for _ in range(2)]
         assert found[0] == found[1] and min(found[0].values()) > 0
         assert {kernel for _, kernel, _ in given[-1]} == set(kernels)

@@ -239,7 +239,7 @@ def test_mistakes_are_one_line(grey, tmp_path, monkeypatch):
     for given, message in (
         ({"task": "deblur"}, "--kernel is missing"),
         ({"noise": 0.0}, "`noise` must be a number in .0"),
-        ({"image": "nowhere.png"}, "does not exist"),
+        ({"image": "nowhere.png"}, "nowhere.png can.t be read: No such"),
         ({"image": "text.png"}, "text.png can't be read: no image of the form"),
         ({"mask": "small.png"}, "goes with --task=inpaint"),
         ({"factor": 2}, "goes with --task=enlarge"),
