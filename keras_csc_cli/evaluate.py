@@ -38,14 +38,11 @@ def evaluate(
     """
     if preset is None:
         workdir = Workdir(path, create=False)
-        trained, record = workdir.options(), workdir.run_record()
-        options = train_options.replaced(trained, **given)
     else:
         if checkpoint:
             raise UsageError("--checkpoint is of a run: leave --preset out.")
         card = card_of(preset)
         trained = train_options.of_card(preset, card)
-        record = card.get("training")
         options = train_options.replaced(trained, **given)
         check_needed(options, ["dataset"])
         evaluated = {
@@ -56,15 +53,17 @@ def evaluate(
         }
         workdir = Workdir(path, evaluated=evaluated)
     with workdir:
-        if checkpoint:
-            model = last_checkpoint(workdir, options)
-        elif preset is None:
-            model = building.trained_model(workdir.path)
+        if preset is None:
+            trained, record = workdir.options(), workdir.run_record()
+            options = train_options.replaced(trained, **given)
+            if checkpoint:
+                model = last_checkpoint(workdir, options)
+            else:
+                model = building.trained_model(workdir.path)
+            name = name_of_evaluation(options, trained, split, checkpoint)
         else:
             model = ClosedLoopAutoencoder.from_preset(preset)
-        name = ""
-        if preset is None:
-            name = name_of_evaluation(options, trained, split, checkpoint)
+            record, name = card.get("training"), ""
         splits = building.Splits(options, model)
         return results.evaluate(
             model,
