@@ -23,6 +23,7 @@ from keras_csc.models import initialize_from
 from keras_csc.models import initialize_from_patches
 from keras_csc.models import presets
 from keras_csc.models import training_data
+from keras_csc.models.architecture import check_architecture
 from keras_csc.models.decoder import CALIBRATION
 from keras_csc.optimizers import DictionaryMuon
 from keras_csc.pixels import from_pixels
@@ -39,11 +40,11 @@ FIRST_ATOMS = {
 OPTIMIZERS = {"adam": keras.optimizers.Adam, "muon": DictionaryMuon}
 
 
-class Splits:
-    """The splits of a run's data set, each opened when it is first asked for.
+class Splits(dict):
+    """The splits of a run's data set, opened when first asked for.
 
     Opening lists the data and looks at them, which takes long for large
-    folders. So what was opened is kept.
+    folders. So it keeps the sources.
 
     Args:
         options: of the run.
@@ -65,14 +66,13 @@ class Splits:
             "random_crop": "crop" in options.augment,
             "resize": options.resize,
         }
-        self._opened, self._read = {}, {}
+        self._read = {}
 
-    def __getitem__(self, split):
-        if split not in self._opened:
-            self._opened[split] = data.open_dataset(
-                self.dataset, split, self.image_shape, **self._how
-            )
-        return self._opened[split]
+    def __missing__(self, split):
+        self[split] = data.open_dataset(
+            self.dataset, split, self.image_shape, **self._how
+        )
+        return self[split]
 
     def arrays(self, split, limit):
         """The first images and labels of a split, read once."""
@@ -132,14 +132,27 @@ def model(options, num_classes, make=ClosedLoopAutoencoder.from_preset):
     return autoencoder
 
 
-def game(given, num_classes, own=None):
+def convolutions(options):
+    """Shapes of images and kernel, and strides, of the stages of a run."""
+    config = presets.config(options.preset, **options.architecture)
+    names = "image_shape", "filters", "feature_dim", "kernel_size", "strides"
+    given = [config[name] for name in (*names, "features")]
+    *shape, channels = config["image_shape"]
+    signs = 2 - (config["nonnegative"] or config["network"] == "conv")
+    for filters, size, stride in zip(given[1], *check_architecture(*given)):
+        images = (options.batch_size, *shape, channels)
+        yield images, (size, size, channels, filters), stride
+        shape, channels = [n // stride for n in shape], signs * filters
+
+
+def game(given, num_classes, game_class=None):
     """The game of `--game`, a dict of its arguments, or of `--game_class`.
 
     What only our game has, as our flag files give it, is left out of another.
     """
-    kind = _imported(own) if own else TranscriptionGame
+    kind = _imported(game_class) if game_class else TranscriptionGame
     taken, ours = (
-        inspect.signature(each).parameters for each in (kind, TranscriptionGame)
+        inspect.signature(cls).parameters for cls in (kind, TranscriptionGame)
     )
     given = {"num_classes": num_classes, **given}
     given = {n: v for n, v in given.items() if n in taken or n not in ours}
@@ -155,16 +168,16 @@ def _imported(name):
     module, _, name_of_class = name.partition(":")
     sys.path.insert(0, os.getcwd())
     try:
-        found = getattr(importlib.import_module(module), name_of_class)
+        kind = getattr(importlib.import_module(module), name_of_class)
     except (ImportError, AttributeError) as error:
         raise UsageError(f"--game_class={name}: {error}.") from error
     finally:
         sys.path.remove(os.getcwd())
-    if not (isinstance(found, type) and issubclass(found, Game)):
+    if not (isinstance(kind, type) and issubclass(kind, Game)):
         raise UsageError(
             f"--game_class={name} must be a subclass of keras_csc.losses.Game."
         )
-    return found
+    return kind
 
 
 def start_from_images(model, source, first_atoms, tell):
@@ -173,7 +186,7 @@ def start_from_images(model, source, first_atoms, tell):
     if kind == "auto":
         images = float_images(source, training_data.FIRST_IMAGES)
         training_data.start_from(model, images, tell)
-    if numbers:
+    elif numbers:
         count, *offset = map(int, numbers)
         tell(f"Making the first atoms of {count} training images.")
         FIRST_ATOMS[kind](model, float_images(source, count), *offset)
@@ -249,8 +262,11 @@ def optimizer(options, learning_rate, updates=1):
 
 
 def check(options):
-    """Checks folders before any work. Trained weights keep their atoms."""
-    trained = presets.has_weights(options.preset)
+    """Checks preset and folders before any work.
+
+    Trained weights keep their atoms.
+    """
+    trained = presets.find(options.preset).folder is not None
     if options.zeros and (
         trained or options.architecture.get("network") == "conv"
     ):

@@ -1,7 +1,4 @@
-"""Flags of absl, whose values are checked when they are parsed.
-
-`sections_of` makes flags of a text. A `Command` holds its flags.
-"""
+"""Commands, and their flags of absl, whose values parsers check."""
 
 import ast
 import collections
@@ -20,22 +17,44 @@ from absl import flags
 ROOT = pathlib.Path(importlib.util.find_spec("keras_csc").origin).parent
 
 Flag = collections.namedtuple("Flag", ["name", "default", "parser", "help"])
-Flag.__doc__ = """A flag; without a parser of absl's it is on or off."""
 
-Command = collections.namedtuple(
-    "Command",
-    ["description", "sections", "check", "needed", "unnamed"],
-    defaults=[(), None],
-)
-Command.__doc__ = """The flags of a command, and what it says of them.
 
-Fields:
-    description: str, the head of its help.
-    sections: dict of lists of `Flag`, by what they are about.
-    check: function of the options; raises `UsageError` for what is missing.
-    needed: names of flags that have to be given.
-    unnamed: name of what an argument without a name is, or `None`.
-"""
+class Command:
+    """A command: its function, its help and its flags.
+
+    Args:
+        main: `module.function` of the options, which does its work.
+        text: the head of its help. Below it the flags by what they are about:
+            titles, each with a colon, and the names of flags with their help,
+            as a docstring has arguments.
+        needed: names of flags that have to be given; of `a|b`, one.
+        check: function of the options, or `None`; raises `UsageError` for flags
+            that do not go together.
+        unnamed: name of the flag that an argument without a name is, or `None`.
+        **given: by name, the default of a flag that is on or off, or a tuple
+            of a default and a parser of absl's.
+
+    Attributes:
+        description: str, the head of its help.
+        sections: dict of lists of `Flag`, by title.
+    """
+
+    def __init__(
+        self, main, text, needed=(), check=None, unnamed=None, **given
+    ):
+        self.main, self.needed = main, needed
+        self.check, self.unnamed = check, unnamed
+        title = re.compile(r"^(\S.*):\n(?=    \w+: )", re.M)
+        self.description, *sections = title.split(text.strip() + "\n")
+        self.sections = {}
+        for title, entries in zip(sections[::2], sections[1::2]):
+            section = self.sections[title] = []
+            for name, about in _entries(entries).items():
+                default = given[name]
+                if not isinstance(default, tuple):
+                    default = default, flags.BooleanParser()
+                section.append(Flag(name, *default, about))
+
 
 # === Parsers ===
 
@@ -47,91 +66,82 @@ class Number(flags.FloatParser):
         return not math.isfinite(value) or super().is_outside_bounds(value)
 
 
-class Numbers(flags.ArgumentParser):
-    """Parses numbers, which commas separate, to a list.
+class Value(flags.ArgumentParser):
+    """Parses a text by a function, which raises a `ValueError` for others.
 
     Args:
-        most: int, how many there may be.
-        *bounds: of each number.
-    """
-
-    def __init__(self, most, *bounds):
-        self.most = most
-        self.number = Number(*bounds)
-        self.syntactic_help = f"one number, or up to {most} with commas"
-
-    def parse(self, argument):
-        words = argument.split(",")
-        if len(words) > self.most:
-            raise ValueError(f"it must be {self.syntactic_help}.")
-        return [self.number.parse(word) for word in words]
-
-    def flag_type(self):
-        return "float"
-
-
-class Text(flags.ArgumentParser):
-    """Parses a text that is not empty."""
-
-    def parse(self, argument):
-        if not argument.strip():
-            raise ValueError("it is empty. Give a value, or leave it out.")
-        return argument
-
-
-class Path(Text):
-    """Parses a path. `~` is the home folder, which not every shell puts in.
-
-    Args:
-        *endings: endings that it may have; without them, any.
-    """
-
-    def __init__(self, *endings):
-        self.endings = endings
-
-    def parse(self, argument):
-        path = os.path.expanduser(super().parse(argument))
-        if self.endings and not path.lower().endswith(self.endings):
-            raise ValueError(f"it must end in {' or '.join(self.endings)}.")
-        return path
-
-
-class Folder(Path):
-    """Makes a path absolute, unless it is a URI such as `gs://`."""
-
-    def parse(self, argument):
-        path = super().parse(argument)
-        return path if "://" in path else os.path.abspath(path)
-
-
-class Pattern(flags.ArgumentParser):
-    """Parses a text that is the whole of a regular expression.
-
-    Args:
-        pattern: the expression.
+        parse: the function.
         form: what it looks like, in the help.
-        example: a value.
+        kind: what absl calls its type.
     """
 
-    def __init__(self, pattern, form, example):
-        self.pattern = pattern
-        self.syntactic_help = f"{form}, as {example}"
-
-    def parse(self, argument):
-        if not re.fullmatch(self.pattern, argument, re.ASCII):
-            raise ValueError(f"it must be {self.syntactic_help}.")
-        return argument
+    def __init__(self, parse, form="", kind="string"):
+        self.parse, self.syntactic_help = parse, form
+        self.flag_type = lambda: kind
 
 
-class Choices(flags.ListParser):
-    """Parses some of a few texts, separated by commas, to a list."""
+def numbers(most, *bounds):
+    """Parses up to `most` numbers, which commas separate, to a list."""
+    number, form = Number(*bounds), f"one number, or up to {most} with commas"
 
-    def __init__(self, choices):
-        super().__init__()
-        self.choices = tuple(choices)
+    def parse(value):
+        words = value.split(",") if isinstance(value, str) else value
+        if len(words) > most:
+            raise ValueError(f"it must be {form}.")
+        return list(map(number.parse, words))
 
-    def parse(self, argument):
-        return [known(name, self.choices) for name in super().parse(argument)]
+    return Value(parse, form, "float")
+
+
+def pattern(expression, form, example):
+    """Parses a text that is the whole of a regular expression."""
+    form = f"{form}, as {example}"
+
+    def parse(value):
+        if not re.fullmatch(expression, value, re.ASCII):
+            raise ValueError(f"it must be {form}.")
+        return value
+
+    return Value(parse, form)
+
+
+def choices(names):
+    """Parses some of a few names, separated by commas, to a list."""
+    words = flags.ListParser()
+    return Value(
+        lambda value: [known(name, names) for name in words.parse(value)],
+        words.syntactic_help,
+    )
+
+
+def file(*endings):
+    """Parses a path with one of these endings."""
+
+    def parse(value):
+        value = PATH.parse(value)
+        if not value.lower().endswith(endings):
+            raise ValueError(f"it must end in {' or '.join(endings)}.")
+        return value
+
+    return Value(parse)
+
+
+def _text(value):
+    if not value.strip():
+        raise ValueError("it is empty. Give a value, or leave it out.")
+    return value
+
+
+def _folder(value):
+    value = PATH.parse(value)
+    return value if "://" in value else os.path.abspath(value)
+
+
+TEXT = Value(_text)
+# `~` is the home folder, which not every shell puts in.
+PATH = Value(lambda value: os.path.expanduser(_text(value)))
+# Made absolute, unless it is a URI such as `gs://`.
+FOLDER = Value(_folder)
 
 
 class Arguments(flags.ArgumentParser):
@@ -149,24 +159,25 @@ class Arguments(flags.ArgumentParser):
         self.strict = strict
 
     def parse(self, argument):
-        if not isinstance(argument, str):
+        if isinstance(argument, dict):
             return argument
-        found = {}
+        arguments = {}
         for name, words in words_of(argument).items():
             if self.strict:
                 known(name, self.known)
             default, _ = self.known.get(name, (None, None))
             values = list(map(_value, words))
             is_list = len(values) > 1 or isinstance(default, (list, tuple))
-            found[name] = values if is_list else values[0]
-        return found
+            arguments[name] = values if is_list else values[0]
+        return arguments
 
     def help(self):
         """Lines of the names, with their defaults and their texts."""
         lines = []
         for name, (value, text) in self.known.items():
-            value = list(value) if isinstance(value, tuple) else value
-            lines.append(f"{name}={text_of(value).lower()}  {text}")
+            if isinstance(value, (list, tuple)):
+                value = ",".join(map(str, value))
+            lines.append(f"{name}={str(value).lower()}  {text}")
         return "\n".join(lines)
 
 
@@ -183,17 +194,17 @@ def known(name, names):
 
 def words_of(text):
     """`a=1,b=2,3` as `{"a": ["1"], "b": ["2", "3"]}`."""
-    found = {}
+    words = {}
     for word in text.split(","):
         name, equals, value = word.partition("=")
         if equals:
-            found[name.strip()] = values = []
-        elif not found:
+            words[name.strip()] = values = []
+        elif not words:
             raise ValueError(
                 f"it must be name=value,name=value; {word!r:.40} has no name."
             )
         values.append((value if equals else word).strip())
-    return found
+    return words
 
 
 def _value(word):
@@ -216,24 +227,23 @@ def arguments_of(module, name, without=()):
         Dict from names to `(default, text)`, the text of the docstring.
     """
     body = ast.parse((ROOT / module).read_text(encoding="utf-8")).body
-    found = _named(body, name)
-    section = re.search(
-        r"^Args:\n(.*?)(?:\n\n|\Z)", ast.get_docstring(found), re.S | re.M
-    )
+    described = _named(body, name)
+    docstring = ast.get_docstring(described)
+    section = re.search(r"^Args:\n(.*?)(?:\n\n|\Z)", docstring, re.S | re.M)
     texts = _entries(section[1])
-    given = _named(found.body, "__init__").args
-    names = [each.arg for each in given.args][-len(given.defaults) :]
+    given = _named(described.body, "__init__").args
+    names = [argument.arg for argument in given.args][-len(given.defaults) :]
     return {
-        each: (ast.literal_eval(default), texts[each])
-        for each, default in zip(names, given.defaults)
-        if each not in without
+        name: (ast.literal_eval(default), texts[name])
+        for name, default in zip(names, given.defaults)
+        if name not in without
     }
 
 
 def _entries(text):
     """Texts by name, of lines such as `name: text`."""
-    found = re.findall(r"^(\w+): (.*(?:\n .*)*)", textwrap.dedent(text), re.M)
-    return {name: " ".join(each.split()) for name, each in found}
+    pairs = re.findall(r"^(\w+): (.*(?:\n .*)*)", textwrap.dedent(text), re.M)
+    return {name: " ".join(text.split()) for name, text in pairs}
 
 
 def _named(body, name):
@@ -252,41 +262,12 @@ class ArgumentsFlag(flags.Flag):
         self.present += 1
 
 
-def text_of(value):
-    """A value of a flag, as it is typed."""
-    if isinstance(value, dict):
-        words = (f"{name}={text_of(each)}" for name, each in value.items())
-        return ",".join(words)
-    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
-
-
-def sections_of(text, **given):
-    """Lists of `Flag` by what they are about.
-
-    Args:
-        text: the titles, each with a colon, and below each the names of flags
-            with their help, as a docstring has arguments.
-        **given: by name, the default of a flag that is on or off, or a tuple
-            of a default and a parser of absl's.
-    """
-    parts = re.split(r"^(\S.*):\n", text.strip() + "\n", flags=re.M)[1:]
-    return {
-        title: [
-            Flag(name, *given[name], each)
-            if isinstance(given[name], tuple)
-            else Flag(name, given[name], None, each)
-            for name, each in _entries(entries).items()
-        ]
-        for title, entries in zip(parts[::2], parts[1::2])
-    }
-
-
 def define(sections, flag_values):
     """Defines the flags of a command's sections."""
     for title, section in sections.items():
         for name, default, parser, text in section:
             where = {"flag_values": flag_values, "module_name": title}
-            if parser is None:
+            if isinstance(parser, flags.BooleanParser):
                 flags.DEFINE_bool(name, default, text, **where)
             elif isinstance(parser, Arguments):
                 text = f"{text}\n{parser.help()}"
@@ -298,7 +279,7 @@ def define(sections, flag_values):
 
 def values(sections, flag_values):
     """The values of the flags of a command, and of no other, as a namespace."""
-    names = (each.name for each in sum(sections.values(), []))
+    names = (flag.name for flag in sum(sections.values(), []))
     return types.SimpleNamespace(**{n: flag_values[n].value for n in names})
 
 

@@ -3,7 +3,6 @@
 import os
 import pathlib
 import re
-import shlex
 import signal
 import sys
 
@@ -30,11 +29,11 @@ OUT_OF_MEMORY = re.compile(
 # What a command says in the place of advice about Python's arguments.
 ADVICE = {
     "download": "Or train with --download.",
-    "load_weights": "",
-    "tolerance": "",
     "validation_fraction": "Choose another --split, or train with another "
     "--validation_fraction.",
 }
+# The extras that have a package.
+EXTRAS = {"gradio": "explore", "keras_hub": "dinov2"}
 HELP = {"-h", "--h", "-help", "--help", "--helpshort", "--helpfull"}
 
 
@@ -94,9 +93,15 @@ def _is_of_memory(error):
 def advised(error):
     """The text of an error, with advice that is for a command."""
     argument = getattr(error, "argument", None)
-    if argument is None:
-        return str(error)
-    return f"{error.reason} {ADVICE[argument]}".rstrip()
+    if argument is not None:
+        return f"{error.reason} {ADVICE.get(argument, '')}".rstrip()
+    extra = EXTRAS.get(getattr(error, "name", None))
+    if isinstance(error, ImportError) and extra:
+        return (
+            f"this needs the package {error.name}: pip install '.[{extra}]' "
+            "in a copy of the repository."
+        )
+    return str(error)
 
 
 def fail(error):
@@ -107,8 +112,8 @@ def fail(error):
         _mute(1)
     text = advised(error)
     if _is_of_memory(error):
-        found = OUT_OF_MEMORY.search(text)
-        reason = (found[0] if found else text).rstrip(".")
+        match = OUT_OF_MEMORY.search(text)
+        reason = (match[0] if match else text).rstrip(".")
         text = (
             f"there is not enough memory: {reason}. Take fewer or smaller "
             "images at a time, or a machine with more. What was saved before "
@@ -123,11 +128,6 @@ def readable(error):
     text = re.sub(r"{{.*?}} *| *\[Op:.*?\]|\[\[.*?\]\]", "", str(error))
     text = " ".join(text.split())
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
-
-
-def typed():
-    """The process's command, as one would type it."""
-    return f"{sys.argv[0]} {shlex.join(sys.argv[1:])}".rstrip()
 
 
 def _print(line):
@@ -166,20 +166,29 @@ def parse(command):
     try:
         options = values(command.sections, flags.FLAGS)
         check_needed(options, command.needed)
-        command.check(options)
+        if command.check:
+            command.check(options)
     except UsageError as error:
         fail(error)
     return options
 
 
 def check_needed(options, names):
-    """Raises a `UsageError` for the first of these options without a value."""
+    """Raises a `UsageError` for the first of these options without a value.
+
+    Of alternatives, as `workdir|preset`, one has a value.
+    """
     for name in names:
-        if getattr(options, name) is None:
+        alternatives = name.split("|")
+        flags_of = " or ".join(f"--{n}" for n in alternatives)
+        count = sum(getattr(options, n) is not None for n in alternatives)
+        if count == 0:
             raise UsageError(
-                f"--{name} is missing. --help says what it is, and a "
+                f"{flags_of} is missing. --help says what it is, and a "
                 "--flagfile may have it."
             )
+        if count > 1:
+            raise UsageError(f"give {flags_of}, not both.")
 
 
 def named(command, arguments):

@@ -7,21 +7,7 @@ from importlib import metadata
 
 from keras_csc_cli import command_line
 from keras_csc_cli import interruption
-from keras_csc_cli import options
-
-# The function of each command, by its module.
-COMMANDS = {
-    "train": "train.train",
-    "train-denoiser": "train_denoiser.main",
-    "evaluate": "evaluate.main",
-    "export": "export.main",
-    "report": "pages.report",
-    "explore": "pages.explore",
-    "restore": "restore.main",
-    "sort": "sort.main",
-    "embed": "search.embed",
-    "search": "search.search",
-}
+from keras_csc_cli.options import COMMANDS
 
 
 def main():
@@ -47,10 +33,10 @@ def main():
 def run(name):
     """Runs a command with the process's arguments as its flags."""
     # Signals and flags first: TensorFlow takes seconds to import.
-    given = begin(name)
-    module, _, main = COMMANDS[name].partition(".")
-    command = importlib.import_module(f"keras_csc_cli.{module}")
-    command_line.run(lambda: getattr(command, main)(given), user_errors())
+    options = begin(name)
+    module, _, function = COMMANDS[name].main.partition(".")
+    work = getattr(importlib.import_module(f"keras_csc_cli.{module}"), function)
+    command_line.run(lambda: work(options), user_errors())
 
 
 def user_errors():
@@ -65,8 +51,8 @@ def user_errors():
 def usage():
     """What `keras-csc --help` prints."""
     lines = ["keras-csc COMMAND --FLAG=VALUE ...", ""]
-    for name in COMMANDS:
-        about = options.COMMANDS[name].description.partition("\n")[0]
+    for name, command in COMMANDS.items():
+        about = command.description.partition("\n")[0]
         lines.append(f"  {name:16}{about}")
     lines += ["", "keras-csc COMMAND --help lists the flags of a command."]
     return "\n".join(lines)
@@ -92,7 +78,7 @@ def begin(name):
     """
     _open_streams()
     interruption.install(starting=True)
-    given = command_line.parse(options.COMMANDS[name])
+    options = command_line.parse(COMMANDS[name])
     backend = os.environ.get("KERAS_BACKEND") or "tensorflow"
     if backend != "tensorflow":
         command_line.fail(
@@ -109,7 +95,7 @@ def begin(name):
     keras.config.set_floatx("float32")
     keras.config.set_epsilon(1e-7)
     keras.config.set_image_data_format("channels_last")
-    return given
+    return options
 
 
 def _open_streams():

@@ -1,11 +1,13 @@
-"""Processors and GPUs, and the `tf.distribute` strategies over them."""
+"""Processors and GPUs: what they compute in, strategies over them."""
 
 import contextlib
 import json
+import math
 import os
 import pathlib
 import platform
 import signal
+import time
 import zlib
 
 from keras_csc_cli import interruption
@@ -14,11 +16,16 @@ from keras_csc_cli.command_line import UsageError
 import tensorflow as tf
 
 from keras_csc import data
+from keras_csc.files import replacing
+from keras_csc.ops import analysis
 
 # Only Linux has this file.
 CPUINFO = pathlib.Path("/proc/cpuinfo")
 INSTRUCTIONS = ("flags", "Features")  # of x86, of ARM
 GAIN = 1.1
+TYPES = "float32", "bfloat16"
+# So that the timing takes a second or two.
+ROUNDS, MULTIPLY_ADDS = 10, 1e8
 BFLOAT16_GPU = (8, 0)  # the first compute capability that has bfloat16
 LOST = (
     tf.errors.AbortedError,
@@ -62,18 +69,19 @@ def dtype_policy(name, timed=None):
     """
     if name != "auto":
         return name
-    found = [
-        _details(device).get("compute_capability", (0, 0)) >= BFLOAT16_GPU
+    capabilities = [
+        _details(device).get("compute_capability", (0, 0))
         for device in tf.config.list_physical_devices("GPU")
     ]
-    if not found:
+    if capabilities:
+        faster = min(capabilities) >= BFLOAT16_GPU
+    else:
         entries = dict(_cpuinfo())
-        known = [entries.get(each, "") for each in INSTRUCTIONS]
-        found = [any("bf16" in each for each in known)]
-        if all(found) and timed:
-            seconds = timed()
-            found = [seconds["float32"] >= GAIN * seconds["bfloat16"]]
-    return "mixed_bfloat16" if all(found) else "float32"
+        faster = any("bf16" in entries.get(key, "") for key in INSTRUCTIONS)
+        if faster and timed:
+            taken = timed()
+            faster = taken["float32"] >= GAIN * taken["bfloat16"]
+    return "mixed_bfloat16" if faster else "float32"
 
 
 def _details(device):
@@ -90,6 +98,65 @@ def _cpuinfo():
     return [(key.strip(), value.strip()) for key, value in pairs]
 
 
+# === How fast this machine convolves in float32 and in bfloat16 ===
+
+
+def multiply_adds(convolution):
+    """Of a convolution's forward pass."""
+    images, kernel, strides = convolution
+    return math.prod(images[:3]) // strides**2 * math.prod(kernel)
+
+
+def seconds(convolutions):
+    """Seconds of the two largest convolutions, by type; kept once measured."""
+    largest = sorted(convolutions, key=multiply_adds)[-2:]
+    machine = f"{processor()}, {len(os.sched_getaffinity(0))} cores"
+    name = f"{machine}, TensorFlow {tf.__version__}: {largest}"
+    home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    path, kept = pathlib.Path(home, "keras_csc", "precision.json"), {}
+    damaged = KeyError, TypeError, ValueError
+    with contextlib.suppress(OSError, *damaged):
+        kept = dict(json.loads(path.read_text()))
+        return {kind: float(kept[name][kind]) for kind in TYPES}
+    kept[name] = timed(largest)
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as temporary:
+            temporary.write_text(json.dumps(kept, indent=2))
+    return kept[name]
+
+
+def timed(convolutions):
+    """Least seconds of forward passes with their gradients, in turns."""
+    share = min(MULTIPLY_ADDS / sum(map(multiply_adds, convolutions)), 1.0)
+    passes = [(kind, _passes(convolutions, share, kind)) for kind in TYPES]
+    least = dict.fromkeys(TYPES, math.inf)
+    for kind, run in passes * ROUNDS:
+        began = time.monotonic()
+        run().numpy()
+        least[kind] = min(least[kind], time.monotonic() - began)
+    return least
+
+
+def _passes(convolutions, share, kind):
+    @tf.function(autograph=False)
+    def run(half):
+        gradients = []
+        for (count, *shape), size, strides in convolutions:
+            images = tf.fill((math.ceil(share * count), *shape), half)
+            kernel = tf.fill(size, half)
+            with tf.GradientTape() as tape:
+                tape.watch((images, kernel))
+                codes = analysis(images, kernel, strides)
+            gradients += tape.gradient(codes, (images, kernel), codes)
+        return tf.add_n(list(map(tf.reduce_max, gradients)))
+
+    return lambda: run(tf.constant(0.5, kind))
+
+
+# === Strategies ===
+
+
 def make(name, logical=1):
     """Makes a strategy.
 
@@ -104,6 +171,8 @@ def make(name, logical=1):
     Raises:
         UsageError: if `TF_CONFIG` is missing or wrong.
     """
+    if logical > 1 and name != "mirrored":
+        raise UsageError("--logical_devices goes with --strategy=mirrored.")
     if name == "none":
         return tf.distribute.get_strategy()
     if name == "multi_worker":
@@ -194,8 +263,8 @@ def mean(strategy, value):
 def copy_from_chief(strategy, source, target, chief):
     """Gives all workers' `target` the weights of the chief's `source`."""
     share = mean(strategy, float(chief))
-    for own, variable in zip(source.weights, target.weights):
-        value = tf.convert_to_tensor(own) * float(chief)
+    for weight, variable in zip(source.weights, target.weights):
+        value = tf.convert_to_tensor(weight) * float(chief)
         value = strategy.reduce("MEAN", value, axis=None)
         variable.assign(value / tf.cast(share, value.dtype))
 
@@ -211,23 +280,15 @@ def differing(strategy, values):
     ]
     spread = mean(strategy, (numbers - mean(strategy, numbers)) ** 2)
     # A mean is off by its rounding, other numbers by 1 and more.
-    return [name for name, each in zip(values, spread) if each > 1e-6]
+    return [name for name, square in zip(values, spread) if square > 1e-6]
 
 
 def check_same(strategy, values, advice):
     """Checks that all workers have the same values; see `differing`."""
-    found = differing(strategy, values)
-    if found:
-        here = "; ".join(f"{name} is {values[name]}" for name in found)
+    names = differing(strategy, values)
+    if names:
+        here = "; ".join(f"{name} is {values[name]}" for name in names)
         raise UsageError(f"the workers differ: here {here}. {advice}")
-
-
-def check_batches(strategy, source, **arguments):
-    """Makes batches of no use, so that a `DataError` comes early."""
-    context = tf.distribute.InputContext(
-        num_replicas_in_sync=strategy.num_replicas_in_sync
-    )
-    data.batches(source, input_context=context, **arguments)
 
 
 def batches(strategy, source, first_step, **arguments):

@@ -8,12 +8,7 @@ import pathlib
 
 from keras_csc_cli import checked_flags as kinds
 from keras_csc_cli import picture_options
-from keras_csc_cli.command_line import UsageError
 from keras_csc_cli.train_options import TRAIN
-from keras_csc_cli.train_options import check_extra
-from keras_csc_cli.train_options import check_images
-from keras_csc_cli.train_options import check_preset
-from keras_csc_cli.train_options import check_run
 
 from absl import flags
 
@@ -41,57 +36,12 @@ SPLIT = """split: Part of the data set. Of an image folder that is not divided
         into train, test and perhaps validation, a tenth of the images are for
         tests."""
 OPEN = {
-    "workdir": (None, kinds.Path()),
-    "preset": (None, kinds.Path()),
-    "dataset": (None, kinds.Text()),
-    "data_dir": (None, kinds.Folder()),
+    "workdir": (None, kinds.PATH),
+    "preset": (None, kinds.PATH),
+    "dataset": (None, kinds.TEXT),
+    "data_dir": (None, kinds.FOLDER),
     "split": ("test", Enum(["test", "validation", "train"])),
 }
-
-
-def _check_evaluate(options):
-    if "dinov2" in (options.metrics or ()):
-        check_extra("dinov2", "--metrics=dinov2")
-    if options.preset is None:
-        check_run(options.workdir)
-    elif options.checkpoint:
-        raise UsageError("--checkpoint is of a run: leave --preset out.")
-    else:
-        check_preset(options.preset)
-    check_images(options.dataset, options.data_dir)
-
-
-def _check_model(options):
-    """Raises `UsageError` unless there is one of a run and a preset."""
-    if (options.workdir is None) == (options.preset is None):
-        raise UsageError(
-            "--workdir is missing, or there are two models. Give the folder of "
-            "a run, or a trained --preset; one of the two."
-        )
-    if options.preset is None:
-        check_run(options.workdir)
-    else:
-        check_preset(options.preset)
-
-
-def _check_report(options):
-    _check_model(options)
-    if options.beside is not None and not is_run(options.beside):
-        check_preset(options.beside, "beside")
-    check_images(options.dataset, options.data_dir)
-
-
-def _check_export(options):
-    _check_model(options)
-    for form in options.formats:
-        check_extra(form, f"--formats={form}")
-
-
-def _check_explore(options):
-    check_extra("explorer", "the explorer")
-    if not is_run(options.preset):
-        check_preset(options.preset)
-    check_images(options.dataset, options.data_dir)
 
 
 def is_run(path):
@@ -107,23 +57,19 @@ def name_of(workdir, preset):
 
 
 EVALUATE = kinds.Command(
-    """Evaluates a trained model.
+    "evaluate.main",
+    f"""Evaluates a trained model.
 
     keras-csc evaluate --workdir=runs/cifar10
     keras-csc evaluate --preset=csc_ctrl_digits --workdir=evaluations/digits
 
-Of a preset it writes WORKDIR/evaluation.json and pictures beside it, in a new
-folder; images are of the data set of its training, or of --dataset. Of a run,
-on the test split of the run's data set it writes WORKDIR/evaluation.json and
-pictures beside it. On other data (--dataset, --data_dir), another --split, or
-the last checkpoint (--checkpoint), also of a run that is not finished, it
-writes WORKDIR/evaluation-NAME.json and pictures/evaluation-NAME/ instead; so it
-does of fewer images (--evaluation_limit) or metrics than a file that is there,
-which stays. What takes minutes is computed when --metrics asks for it.
-""",
-    kinds.sections_of(
-        f"""
-What is evaluated:
+Writes WORKDIR/evaluation.json and WORKDIR/pictures/; of a preset in a new
+folder. Of a run on other data (--dataset, --data_dir), another --split or its
+last checkpoint (--checkpoint), and of fewer images (--evaluation_limit) or
+metrics than a file that is there, it writes evaluation-NAME.json and
+pictures/evaluation-NAME/ instead. --metrics asks for figures that take minutes.
+
+Evaluation:
     workdir: Folder of the run that train.py made, or with --preset a folder to
         write to.
     preset: Name, folder or URI of a trained model to evaluate without a run.
@@ -145,81 +91,72 @@ Metrics:
     classifier: File of the classifier, .keras, to share it among runs; trained
         and written if it is not there.
 """,
-        **OPEN,
-        checkpoint=False,
-        evaluation_limit=(None, Integer(1, 1_000_000)),
-        metrics=(None, kinds.Choices(METRICS)),
-        dinov2=("dinov2_large", kinds.Text()),
-        classifier=(None, kinds.Path(".keras")),
-    ),
-    _check_evaluate,
     ["workdir"],
+    **OPEN,
+    checkpoint=False,
+    evaluation_limit=(None, Integer(1, 1_000_000)),
+    metrics=(None, kinds.choices(METRICS)),
+    dinov2=("dinov2_large", kinds.TEXT),
+    classifier=(None, kinds.file(".keras")),
 )
 REPORT = kinds.Command(
-    """Makes one HTML page of what a model is and does.
+    "pages.report",
+    f"""Makes one HTML page of what a model is and does.
 
     keras-csc report --workdir=runs/digits
     keras-csc report --preset=csc_ctrl_digits
 
 The page is a file to send or to print: it needs no server and no network. Of a
 run it is WORKDIR/report.html, of a preset NAME-report.html in the current
-folder. It shows images of the data set of the training; where these are not at
-hand, as of most presets, --dataset and --data_dir say where to find some, and
-without them the page has the atoms and what else needs no images.
-""",
-    kinds.sections_of(
-        f"""
+folder. It shows images of the data set of the training, or of --dataset and
+--data_dir; where none are at hand, the atoms and all else that needs no images.
+
 Report:
     {WORKDIR}
     {PRESET}
-    output: File to write, .html. What is there is replaced if it is a report.
+    output: File to write, .html. A report that is there is replaced.
     {DATA}
     {SPLIT}
     images: Most images that are passed through the model, drawn at random from
         the split, and held in memory.
     beside: Another model to compare with: a trained one or the folder of a run.
 """,
-        **OPEN,
-        beside=(None, kinds.Path()),
-        output=(None, kinds.Path(".html", ".htm")),
-        images=(1000, Integer(1, 100_000)),
-    ),
-    _check_report,
+    ["workdir|preset"],
+    **OPEN,
+    beside=(None, kinds.PATH),
+    output=(None, kinds.file(".html", ".htm")),
+    images=(1000, Integer(1, 100_000)),
 )
 EXPLORE = kinds.Command(
+    "pages.explore",
     """Opens a page on this machine to look inside a trained model.
 
     keras-csc explore csc_ctrl_digits
     keras-csc explore runs/digits
 
-The model is the name of a trained one, a folder that save_to_preset wrote, the
-folder of a run, or the URI of a hub. The page has an image's atoms and codes,
-what becomes of it when these change, and samples. It
-needs `pip install '.[explore]'` in a copy of the repository, no network and no
-GPU, and only users of this machine can open it. Ctrl-C ends it.
-""",
-    kinds.sections_of(
-        """
+The page has an image's atoms and codes, the image when these change, and
+samples. It needs `pip install '.[explore]'` in a copy of the repository, no
+network and no GPU, and only users of this machine can open it. Ctrl-C ends it.
+
 Explorer:
-    preset: Name, folder or URI of a trained model, or folder of a run; the
-        name of the flag may be left out.
+    preset: Name, folder or URI of a trained model, or folder of a run.
+        `--preset=` may be left out.
     dataset: Data set whose test images are to choose from. By default that of
         the run, or images that come with the package.
     data_dir: Folder of the data set, as of train.
     port: Port on this machine. By default the first free one from 7860 on.
     browser: Opens the page in the browser.
 """,
-        preset=("csc_ctrl_digits", kinds.Path()),
-        dataset=(None, kinds.Text()),
-        data_dir=(None, kinds.Folder()),
-        port=(None, Integer(1024, 65535)),
-        browser=True,
-    ),
-    _check_explore,
     unnamed="preset",
+    preset=("csc_ctrl_digits", kinds.PATH),
+    dataset=(None, kinds.TEXT),
+    data_dir=(None, kinds.FOLDER),
+    port=(None, Integer(1024, 65535)),
+    browser=True,
 )
 EXPORT = kinds.Command(
-    """Exports a trained autoencoder as a SavedModel.
+    "export.main",
+    f"""Exports a trained autoencoder as a SavedModel.
 
     keras-csc export --workdir=runs/digits
 
@@ -228,43 +165,45 @@ what the run recorded. Every export is a new version. --formats=preset writes
 presets/digits/, a folder for from_preset and for hubs; --preset takes such a
 folder, or the name of a trained model, in the place of a run.
 --formats=litert,onnx,openvino writes runtimes/digits/FORMAT/.
-""",
-    kinds.sections_of(
-        f"""
+
 Export:
     {WORKDIR}
     {PRESET}
     name: Name of the model. By default the workdir's. That of a SavedModel is
         of letters, digits and _.-, as clients ask for it.
-    formats: What to write, separated by commas: {", ".join(FOLDERS)}. The last
-        three need pip install '.[runtimes]' in a copy of the repository.
+    formats: {", ".join(FOLDERS)}, separated by
+        commas. The last three need pip install '.[runtimes]' in a copy of the
+        repository.
     presets: Folder of the exported presets: NAME/ is written to it.
     saved_models: Folder of the exported models: NAME/VERSION/ is written.
     runtimes: Folder of the models for other runtimes: NAME/FORMAT/ is written.
-    licence: What the card says of licences: of the images that the model was
-        trained on, and of its weights. By default what --preset says.
+    licence: Licences for the card, of the images that the model was trained on
+        and of its weights. By default those of --preset.
     batch_sizes: Sizes of the batches that a server makes, separated by commas:
         there are warm-up requests of all. Nothing for no such requests.
 """,
-        **OPEN,
-        name=(None, kinds.Text()),
-        formats=("saved_model", kinds.Choices(FOLDERS)),
-        presets=("presets", kinds.Path()),
-        saved_models=("saved_models", kinds.Path()),
-        runtimes=("runtimes", kinds.Path()),
-        licence=(None, kinds.Text()),
-        batch_sizes=(
-            "1,8,32",
-            kinds.Pattern(r"(\d{1,9}(,\d{1,9})*)?", "N,N,...", "1,8,32"),
-        ),
+    ["workdir|preset"],
+    **OPEN,
+    name=(None, kinds.TEXT),
+    formats=("saved_model", kinds.choices(FOLDERS)),
+    presets=("presets", kinds.PATH),
+    saved_models=("saved_models", kinds.PATH),
+    runtimes=("runtimes", kinds.PATH),
+    licence=(None, kinds.TEXT),
+    batch_sizes=(
+        "1,8,32",
+        kinds.pattern(r"(\d{1,9}(,\d{1,9})*)?", "N,N,...", "1,8,32"),
     ),
-    _check_export,
 )
 COMMANDS = {
     "train": TRAIN,
+    "train-denoiser": picture_options.DENOISER,
     "evaluate": EVALUATE,
-    "explore": EXPLORE,
     "export": EXPORT,
     "report": REPORT,
-    **picture_options.COMMANDS,
+    "explore": EXPLORE,
+    "restore": picture_options.RESTORE,
+    "sort": picture_options.SORT,
+    "embed": picture_options.EMBED,
+    "search": picture_options.SEARCH,
 }

@@ -62,7 +62,7 @@ def source_of(model, trained, split, **given):
 # === The report ===
 
 
-def write(options):
+def report(options):
     """Writes the page of a run or of a preset, and returns its path.
 
     Raises:
@@ -90,7 +90,7 @@ def write(options):
         given = {"dataset": options.dataset, "data_dir": options.data_dir}
         shown = train_options.replaced(trained, **given)
         source = source_of(model, trained, options.split, **given)
-        return write_report(
+        write_report(
             path,
             model,
             name,
@@ -100,6 +100,8 @@ def write(options):
             beside=beside,
             **_images(source, options.images, shown.dataset),
         )
+    print(f"Report: {path}")
+    return path
 
 
 def _images(source, count, dataset):
@@ -128,17 +130,13 @@ def _images(source, count, dataset):
 def _log(path):
     """Records of a run's log; lines that are no records are left out."""
     text = path.read_text(errors="replace") if path.exists() else ""
-    found = []
+    rows = []
     for line in text.splitlines():
         with contextlib.suppress(*NO_RECORD):
             record = json.loads(line, parse_int=float).items()
             record = {k: v for k, v in record if isinstance(v, float)}
-            found.append({**record, "step": int(record["step"])})
-    return found
-
-
-def report(options):
-    print(f"Report: {write(options)}")
+            rows.append({**record, "step": int(record["step"])})
+    return rows
 
 
 # === The explorer ===

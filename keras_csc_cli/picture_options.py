@@ -3,13 +3,9 @@
 Nothing here imports TensorFlow: mistakes are answered before that.
 """
 
-import os
-
 from keras_csc_cli import checked_flags as kinds
 from keras_csc_cli.command_line import UsageError
 from keras_csc_cli.command_line import check_needed
-from keras_csc_cli.train_options import check_images
-from keras_csc_cli.train_options import check_preset
 
 from absl import flags
 
@@ -30,13 +26,10 @@ def _check_restore(options):
     for name, task in OF_TASKS.items():
         if getattr(options, name) is not None and options.task != task:
             raise UsageError(f"--{name} goes with --task={task}.")
-    for name in ("image", "mask"):
-        path = getattr(options, name)
-        if path is not None and not os.path.exists(path):
-            raise UsageError(f"--{name}={path} does not exist.")
 
 
 RESTORE = kinds.Command(
+    "restore.main",
     """Restores photographs by convolutional sparse coding.
 
     keras-csc restore --task=denoise --image=in.jpg --output=out.png
@@ -46,15 +39,13 @@ up to 16, and turns images as their EXIF orientation says. It writes what the
 ending of --output says, without transparency, and 16 bits of grey to PNG and
 TIFF. Of a folder of images every one is restored, into a folder. What exists is
 not replaced without --overwrite.
-""",
-    kinds.sections_of(
-        """
+
 Restoration:
     task: What to do.
     image: Image file, or folder of image files.
     output: File to write, or folder of files to write.
     overwrite: Replaces files that are there.
-What was measured:
+Measured:
     noise: Standard deviation of the noise, in levels of 0..255, also for
         images of 16 bits. By default denoise estimates it; it is 0 for
         inpaint, else 1.
@@ -67,20 +58,20 @@ What was measured:
     turns: For denoise: of how many turned images the mean is taken, 1 to 8. 8
         take eight times as long as 1, the default, and gain .1 dB.
 """,
-        task=(None, Enum(["denoise", "inpaint", "deblur", "enlarge"])),
-        image=(None, kinds.Path()),
-        output=(None, kinds.Path()),
-        overwrite=False,
-        noise=(None, kinds.Number(0, 255)),
-        mask=(None, kinds.Path()),
-        kernel=(None, kinds.Path()),
-        factor=(None, Integer(2, 8)),
-        turns=(None, Integer(1, 8)),
-    ),
-    _check_restore,
     ["task", "image", "output"],
+    _check_restore,
+    task=(None, Enum(["denoise", "inpaint", "deblur", "enlarge"])),
+    image=(None, kinds.PATH),
+    output=(None, kinds.PATH),
+    overwrite=False,
+    noise=(None, kinds.Number(0, 255)),
+    mask=(None, kinds.PATH),
+    kernel=(None, kinds.PATH),
+    factor=(None, Integer(2, 8)),
+    turns=(None, Integer(1, 8)),
 )
 DENOISER = kinds.Command(
+    "train_denoiser.main",
     """Trains the denoiser that restore uses.
 
     keras-csc train-denoiser --data_dir=FOLDER --workdir=runs/denoiser
@@ -89,9 +80,7 @@ FOLDER holds photographs, some hundred or more; they are made grey. The denoiser
 that ships learned from 300. Writes to --workdir: checkpoints/, run.json,
 tensorboard/, and at the end denoiser.keras and evaluation.json. Run the same
 command again to go on from the last checkpoint.
-""",
-    kinds.sections_of(
-        """
+
 Denoiser:
     workdir: Folder of this run.
     data_dir: Folder of photographs.
@@ -100,17 +89,16 @@ Denoiser:
     seed: Seed of data order and noise.
     dtype_policy: As of train.
 """,
-        workdir=(None, kinds.Path()),
-        data_dir=(None, kinds.Folder()),
-        steps=(50_000, Integer(1, 10**9)),
-        learning_rate=(0.001, kinds.Number(0, 1)),
-        seed=(0, Integer(0, 2**31 - 1)),
-        dtype_policy=("auto", Enum(["auto", "float32", "mixed_bfloat16"])),
-    ),
-    lambda options: check_images("image_folder", options.data_dir),
     ["data_dir", "workdir"],
+    workdir=(None, kinds.PATH),
+    data_dir=(None, kinds.FOLDER),
+    steps=(50_000, Integer(1, 10**9)),
+    learning_rate=(0.001, kinds.Number(0, 1)),
+    seed=(0, Integer(0, 2**31 - 1)),
+    dtype_policy=("auto", Enum(["auto", "float32", "mixed_bfloat16"])),
 )
 SORT = kinds.Command(
+    "sort.main",
     """Says what tells folders of pictures apart, and which are doubtful.
 
     keras-csc sort --data_dir=FOLDER --output=OUT
@@ -120,9 +108,7 @@ folders, pictures are put into groups of their like. Writes OUT/index.html, a
 page to open in a browser, OUT/sorted.json, what was found of each picture, and
 the model: model.keras, and model/1/, a SavedModel. No picture is moved or
 changed. 300 pictures take half a minute.
-""",
-    kinds.sections_of(
-        """
+
 Sort:
     data_dir: Folder of the pictures.
     output: Folder to write, which must not exist.
@@ -130,74 +116,51 @@ Sort:
         default the median of the shorter sides, at most 64.
     groups: How many groups to make without folders.
 """,
-        data_dir=(None, kinds.Folder()),
-        output=(None, kinds.Path()),
-        image_size=(None, Integer(12, 256)),
-        groups=(10, Integer(1, 100)),
-    ),
-    lambda options: check_images("image_folder", options.data_dir),
     ["data_dir", "output"],
+    data_dir=(None, kinds.FOLDER),
+    output=(None, kinds.PATH),
+    image_size=(None, Integer(12, 256)),
+    groups=(10, Integer(1, 100)),
 )
-
-
-def _check_vectors(options):
-    check_images("image_folder", options.data_dir)
-    if not options.preset.endswith(".keras"):
-        check_preset(options.preset)
-    elif not os.path.isfile(options.preset):
-        raise UsageError(f"--preset={options.preset} is no file.")
 
 
 VECTORS = """
     preset: Name, folder or URI of a trained model of one vector an image, or
         the model.keras that sort wrote."""
 EMBED = kinds.Command(
-    """Writes a vector of every picture of a folder.
+    "search.embed",
+    f"""Writes a vector of every picture of a folder.
 
     keras-csc embed --data_dir=FOLDER --output=vectors.npz
 
 The file has the arrays vectors, of norm 1, and files, the names. The cosine of
 two vectors says how alike two pictures are.
-""",
-    kinds.sections_of(
-        f"""
+
 Embed:
     data_dir: Folder of the pictures.
     output: File to write, .npz. A file that embed wrote is replaced.{VECTORS}
 """,
-        data_dir=(None, kinds.Folder()),
-        output=(None, kinds.Path(".npz")),
-        preset=("csc_ctrl_cifar10", kinds.Path()),
-    ),
-    _check_vectors,
     ["data_dir", "output"],
+    data_dir=(None, kinds.FOLDER),
+    output=(None, kinds.file(".npz")),
+    preset=("csc_ctrl_cifar10", kinds.PATH),
 )
 SEARCH = kinds.Command(
-    """Finds the pictures of a folder that are most like one.
+    "search.search",
+    f"""Finds the pictures of a folder that are most like one.
 
     keras-csc search --image=QUERY.jpg --data_dir=FOLDER
 
 Prints the cosines and the files, the most alike first.
-""",
-    kinds.sections_of(
-        f"""
+
 Search:
     image: File of the picture.
     data_dir: Folder of the pictures.
     count: How many are printed.{VECTORS}
 """,
-        image=(None, kinds.Path()),
-        data_dir=(None, kinds.Folder()),
-        count=(8, Integer(1, 100_000)),
-        preset=("csc_ctrl_cifar10", kinds.Path()),
-    ),
-    _check_vectors,
     ["image", "data_dir"],
+    image=(None, kinds.PATH),
+    data_dir=(None, kinds.FOLDER),
+    count=(8, Integer(1, 100_000)),
+    preset=("csc_ctrl_cifar10", kinds.PATH),
 )
-COMMANDS = {
-    "restore": RESTORE,
-    "train-denoiser": DENOISER,
-    "sort": SORT,
-    "embed": EMBED,
-    "search": SEARCH,
-}

@@ -5,11 +5,12 @@ import json
 import os
 import pathlib
 import platform
+import shlex
 import subprocess
+import sys
 import tempfile
 import time
 
-from keras_csc_cli import command_line
 from keras_csc_cli import devices
 from keras_csc_cli.command_line import UsageError
 
@@ -82,7 +83,7 @@ def check_folder(folder):
 
 
 def check_output(output, mark, kind):
-    """The path of a file to write: what is there, if anything, is its like.
+    """The path of a file to write, which may replace a file of its kind alone.
 
     A file of its kind has a mark, some bytes, among its first 1,000.
     """
@@ -106,7 +107,7 @@ def identification():
     now = datetime.datetime.now(datetime.timezone.utc)
     return {
         "date": now.isoformat(timespec="seconds"),
-        "command": command_line.typed(),
+        "command": f"{sys.argv[0]} {shlex.join(sys.argv[1:])}".rstrip(),
         "keras_csc": keras_csc.__version__,
         "commit": COMMIT,
         "python": platform.python_version(),
@@ -124,42 +125,41 @@ def commit(root=pathlib.Path(__file__).resolve().parents[1]):
     `-dirty` says that code or flag files differ from the commit. Runs write
     tables of results meanwhile, so other files may differ.
     """
-    git = ["git", "--no-optional-locks"]  # a commit would run into locks
-    asked = (
-        [*git, "rev-parse", "--short=12", "HEAD"],
-        [*git, "status", "--porcelain", "--", *CODE],
-    )
+
+    def git(*arguments):
+        command = ["git", "--no-optional-locks", *arguments]
+        how = {"cwd": root, "text": True, "stderr": subprocess.DEVNULL}
+        return subprocess.check_output(command, **how).strip()
+
     try:
         if not (root / ".git").exists():
             return None
-        name, changed = (
-            subprocess.check_output(
-                command, cwd=root, text=True, stderr=subprocess.DEVNULL
-            ).strip()
-            for command in asked
-        )
+        name = git("rev-parse", "--short=12", "HEAD")
+        changed = git("status", "--porcelain", "--", *CODE)
     except (OSError, subprocess.CalledProcessError):
         return None
     return f"{name}-dirty" if changed else name
 
 
-# When this process began: what is committed meanwhile is not what it runs.
+# When this process began: it does not run a later commit.
 COMMIT = commit()
 
 
 def sessions(path):
     """The sessions that a `run.json` holds; none without it."""
-    found = read_json(path, sessions=list)["sessions"] if path.exists() else []
-    for each in found:
+    if not path.exists():
+        return []
+    recorded = read_json(path, sessions=list)["sessions"]
+    for session in recorded:
         if not (
-            isinstance(each, dict)
-            and isinstance(each.get("seconds"), float)
-            and isinstance(each.get("training_images", {}), dict)
+            isinstance(session, dict)
+            and isinstance(session.get("seconds"), float)
+            and isinstance(session.get("training_images", {}), dict)
         ):
             raise UsageError(
-                f"{path} is damaged: {each!s:.40} is no session. Remove it."
+                f"{path} is damaged: {session!s:.40} is no session. Remove it."
             )
-    return found
+    return recorded
 
 
 def check_images(path, images):
@@ -232,9 +232,9 @@ class SessionLog(keras.callbacks.Callback):
             "seconds": seconds,
             "images_per_second": round(steps * self.batch_size / seconds, 1),
         }
-        found = [*self._before, session]
-        total = round(sum(each["seconds"] for each in found), 1)
-        record = {"sessions": found, "seconds": total}
+        recorded = [*self._before, session]
+        total = round(sum(entry["seconds"] for entry in recorded), 1)
+        record = {"sessions": recorded, "seconds": total}
         if self.class_names and len(self.class_names) <= MOST_NAMES:
             record["class_names"] = self.class_names
         write_json(self.path, record)

@@ -40,7 +40,7 @@ Fields:
 """
 
 
-def run(options):
+def main(options):
     """Restores the image or the folder of images of the options.
 
     Returns:
@@ -65,11 +65,11 @@ def run(options):
         try:
             picture = read(path)
             noise = _noise(options, picture, path)
-            found = _restored(options, picture, noise, show)
-            if found.alpha is not None:
+            picture = _restored(options, picture, noise, show)
+            if picture.alpha is not None:
                 say(f"{output} is without transparency.")
             output.parent.mkdir(parents=True, exist_ok=True)
-            write(found, output)
+            write(picture, output)
             written.append(output)
         except ValueError as error:
             if not source.is_dir():
@@ -81,6 +81,10 @@ def run(options):
             f"{len(failed)} of {len(jobs)} images were left out; the reasons "
             "are above."
         )
+    if len(written) == 1:
+        print(f"Restored image: {written[0]}")
+    else:
+        print(f"Restored images: {len(written)}")
     return written
 
 
@@ -100,10 +104,12 @@ def _jobs_of_folder(options, source, target):
     """Lists `(image, output)` of a folder's images."""
     left_out = LeftOut(str(source))
     names = find_images(str(source), left_out)
-    # What was written into the folder itself is not restored again.
-    own = target.resolve()
-    if source.resolve() in own.parents:
-        names = [n for n in names if own not in (source / n).resolve().parents]
+    # Pictures that were written into the folder itself are left out.
+    inside = target.resolve()
+    if source.resolve() in inside.parents:
+        names = [
+            n for n in names if inside not in (source / n).resolve().parents
+        ]
     if str(left_out):
         say(str(left_out))
     if not names:
@@ -150,22 +156,20 @@ def _restored(options, picture, noise, progress):
         how["noise"] = noise
     pixels = picture.pixels
     if options.task == "denoise":
-        found = restoration.denoise(pixels, **how, turns=options.turns or 1)
+        pixels = restoration.denoise(pixels, **how, turns=options.turns or 1)
     elif options.task == "inpaint":
-        found = restoration.inpaint(
-            pixels, _known(picture, options.mask), **how
-        )
+        known = _known(picture, options.mask)
+        pixels = restoration.inpaint(pixels, known, **how)
         picture = picture._replace(alpha=None)  # It is there now.
     elif options.task == "deblur":
-        found = restoration.deblur(pixels, _kernel(options.kernel), **how)
+        pixels = restoration.deblur(pixels, _kernel(options.kernel), **how)
     else:
-        found = restoration.enlarge(pixels, options.factor or 2, **how)
-    return picture._replace(pixels=found)
+        pixels = restoration.enlarge(pixels, options.factor or 2, **how)
+    return picture._replace(pixels=pixels)
 
 
 def _known(picture, mask):
     """Which pixels are neither transparent nor black in the mask."""
-    known = True if picture.alpha is None else picture.alpha > 0
     if mask is None:
         if picture.alpha is None:
             raise UsageError(
@@ -173,11 +177,13 @@ def _known(picture, mask):
                 "it must say which ones are missing."
             )
         return picture.alpha == 1
-    found = read(mask)
-    if found.pixels.shape[:2] != picture.pixels.shape[:2]:
+    drawn = read(mask)
+    if drawn.pixels.shape[:2] != picture.pixels.shape[:2]:
         raise UsageError(f"the mask {mask} must be of the image's size.")
-    known &= np.mean(found.pixels, -1, keepdims=True) > 0.5
-    return known if found.alpha is None else known & (found.alpha > 0.5)
+    known = np.mean(drawn.pixels, -1, keepdims=True) > 0.5
+    if picture.alpha is not None:
+        known &= picture.alpha > 0
+    return known if drawn.alpha is None else known & (drawn.alpha > 0.5)
 
 
 def _kernel(text):
@@ -185,9 +191,9 @@ def _kernel(text):
     try:
         deviation = float(text)
     except ValueError:
-        found = read(text)
-        seen = 1 if found.alpha is None else found.alpha
-        return np.mean(found.pixels * seen, -1)
+        drawn = read(text)
+        opacity = 1 if drawn.alpha is None else drawn.alpha
+        return np.mean(drawn.pixels * opacity, -1)
     if not 0 < deviation <= 20:
         raise UsageError(
             "--kernel must be an image file, or a deviation above 0 and at "
@@ -255,11 +261,3 @@ def write(picture, path):
     with replacing(path) as temporary:
         image = Image.fromarray(values[..., 0] if grey else values)
         image.save(temporary, **how)
-
-
-def main(options):
-    written = run(options)
-    if len(written) == 1:
-        print(f"Restored image: {written[0]}")
-    else:
-        print(f"Restored images: {len(written)}")

@@ -1,4 +1,4 @@
-"""What is made of a trained model: density, model folder, evaluation."""
+"""The evaluation of a trained model: figures, their file, their lines."""
 
 import pathlib
 
@@ -22,7 +22,7 @@ BATCH_SIZE = 128
 SAME = ("dataset", "split", "step", "images_of_split")
 # How many images an evaluation is of.
 COUNTS = ("images", "probe_training_images")
-# What is said of an evaluation.
+# Figures that a command says of an evaluation.
 SAID = (
     *("psnr", "ssim", "cosine", "retrieval", "pixel_retrieval"),
     *("same_class", "same_class_of_images", "nearest_subspace_accuracy"),
@@ -31,24 +31,11 @@ SAID = (
 )
 
 
-def finish(options, workdir, splits, model, keep):
-    """Saves a trained model and evaluates it; `keep` is as in `evaluate`."""
-    building.fit_density(model, splits, options)
-    interruption.check()
-    workdir.save(model)
-    interruption.check()
-    say(f"Trained model: {workdir.model}. Pictures: {workdir.path}/pictures.")
-    if options.metrics:
-        say("Evaluating on the test split.")
-        found = evaluate(model, options, workdir, splits, keep=keep)
-        say("\n".join(lines(found)))
-
-
 # === Networks that judge ===
 
 
 def _networks(names, splits, path, dinov2):
-    """What metrics need, as arguments of `evaluation.evaluate`.
+    """The networks that metrics need, as arguments of `evaluation.evaluate`.
 
     Samples of data without classes have no judge.
     """
@@ -89,14 +76,14 @@ def classifier(splits, path):
         expected["names"] = splits["train"].identity()["digest"]
     if not path.exists():
         _train(splits, path, expected)
-    found = evaluation.classifier_extractor(path)
-    about = {name: found.about.get(name) for name in expected}
+    extractor = evaluation.classifier_extractor(path)
+    about = {name: extractor.about.get(name) for name in expected}
     if about != expected:
         raise UsageError(
             f"the classifier {path} was trained on {about}, and this run has "
             f"{expected}. Choose another file with --classifier."
         )
-    return found
+    return extractor
 
 
 def _train(splits, path, record):
@@ -170,7 +157,7 @@ def evaluate(
     if "samples" in names and model.density is None:
         model.fit_density(*train)
         own_classes = True
-    found = evaluation.evaluate(
+    evaluated = evaluation.evaluate(
         model,
         images,
         labels,
@@ -181,10 +168,10 @@ def evaluate(
         between=interruption.check,
         **networks,
     )
-    for each in found.figures["distributions"]:
-        each["split"] = split
+    for distances in evaluated.figures["distributions"]:
+        distances["split"] = split
     result = {
-        **found.figures,
+        **evaluated.figures,
         "metrics": sorted(names),
         "split": split,
         "images": len(images),
@@ -198,19 +185,19 @@ def evaluate(
         **workdir.evaluated,
         "evaluated": identification(),
     }
-    own = workdir.path / f"{_joined('evaluation', name)}.json"
-    lacking = _lacking(result, own, limit) if keep else ()
-    name = _joined(name, *lacking)
-    path = own.with_name(f"{_joined('evaluation', name)}.json")
+    complete = path = workdir.path / f"{_joined('evaluation', name)}.json"
+    if keep:
+        name = _joined(name, *_lacking(result, complete, limit))
+        path = complete.with_name(f"{_joined('evaluation', name)}.json")
     write_json(path, result)
     pictures = workdir.path / "pictures" / (path.stem if name else "")
-    evaluation.draw(model, found, images, labels, pictures)
-    kept = {"kept": str(own)} if path != own else {}
+    evaluation.draw(model, evaluated, images, labels, pictures)
+    kept = {"kept": str(complete)} if path != complete else {}
     return {**result, "file": str(path), **kept}
 
 
-def _joined(*parts):
-    return "-".join(filter(None, parts))
+def _joined(*words):
+    return "-".join(filter(None, words))
 
 
 def _lacking(result, path, limit):
@@ -232,34 +219,33 @@ def _lacking(result, path, limit):
 
 
 def lines(result):
-    """What is said of an evaluation, a list of lines."""
-    found = [_numbers({name: result[name] for name in SAID})]
-    for each in result["distributions"]:
-        found.append(f"{each['network']['name']}: {_numbers(each)}")
+    """What a command says of an evaluation, a list of lines."""
+    said = [_numbers({name: result[name] for name in SAID})]
+    for distances in result["distributions"]:
+        said.append(f"{distances['network']['name']}: {_numbers(distances)}")
     if "samples" in result:
-        found.append(f"samples: {_numbers(result['samples'])}")
-        for each in result["samples"]["distributions"]:
-            found.append(
-                f"samples, {each['network']['name']}: {_numbers(each)}"
-            )
-    found.append(
+        said.append(f"samples: {_numbers(result['samples'])}")
+        for distances in result["samples"]["distributions"]:
+            name = distances["network"]["name"]
+            said.append(f"samples, {name}: {_numbers(distances)}")
+    said.append(
         f"{result['images']} of the {result['images_of_split']} images of the "
         f"split {result['split']} of {result['dataset']}. Written to "
         f"{result['file']}."
     )
     if "kept" in result:
-        found.append(
+        said.append(
             f"{result['kept']} is of more images or metrics of the same model, "
             "and stays as it is. Remove it if it is not to."
         )
-    return found
+    return said
 
 
 def _numbers(figures):
     """The figures that are numbers, or have a mean, in a line."""
-    found = []
+    words = []
     for name, value in figures.items():
         value = value.get("mean") if isinstance(value, dict) else value
         if isinstance(value, (int, float)):
-            found.append(f"{name.replace('_', ' ')} {value:.4g}")
-    return ", ".join(found)
+            words.append(f"{name.replace('_', ' ')} {value:.4g}")
+    return ", ".join(words)

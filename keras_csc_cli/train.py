@@ -8,7 +8,6 @@ from keras_csc_cli import building
 from keras_csc_cli import command_line
 from keras_csc_cli import devices
 from keras_csc_cli import interruption
-from keras_csc_cli import precision
 from keras_csc_cli import records
 from keras_csc_cli import results
 from keras_csc_cli import train_options
@@ -50,7 +49,7 @@ def train_in(workdir, options, strategy, chief, make_model):
     keras.utils.set_random_seed(options.seed)
     tell = say if chief else (lambda text: None)
     given, replicas = options.dtype_policy, strategy.num_replicas_in_sync
-    convolutions = precision.convolutions(options)
+    convolutions = building.convolutions(options)
     options.dtype_policy = workdir.dtype_policy(given, convolutions)
     alike = vars(options).keys() - train_options.MAY_DIFFER
     devices.check_same(
@@ -67,9 +66,11 @@ def train_in(workdir, options, strategy, chief, make_model):
         "seed": options.seed,
         **building.augmentation(options),
     }
-    devices.check_batches(strategy, splits["train"], **changes)
+    together = tf.distribute.InputContext(num_replicas_in_sync=replicas)
+    # Of no use, but that a `DataError` comes early.
+    data.batches(splits["train"], input_context=together, **changes)
     if chief:
-        # What is shown and measured later is listed before any long work.
+        # Images to show and measure later are listed before any long work.
         splits["test"]
     images = splits["train"].identity()
     interruption.check()
@@ -88,10 +89,10 @@ def train_in(workdir, options, strategy, chief, make_model):
         workdir.begin(options, images)
     devices.mean(strategy, 0)  # The others wait for that.
     first_step = checkpoint.restore(model)
-    seen = workdir.flags.exists()
+    visible = workdir.flags.exists()
     devices.check_same(
         strategy,
-        {"images": images, "step": first_step, "flags.json": seen},
+        {"images": images, "step": first_step, "flags.json": visible},
         "All must have the same data set in their --data_dir, and see the same "
         "--workdir, on a file system that they share.",
     )
@@ -136,11 +137,26 @@ def train_in(workdir, options, strategy, chief, make_model):
 
     # === Result: all that is left is the chief's to make ===
     if chief:
-        keep = first_step == options.steps  # an evaluation of more images
-        results.finish(options, workdir, splits, model, keep)
+        finish(options, workdir, splits, model, first_step == options.steps)
     # The others wait for that. A lost worker is no error here.
     with contextlib.suppress(*(devices.LOST if chief else ())):
         devices.mean(strategy, 0)
+
+
+def finish(options, workdir, splits, model, keep):
+    """Saves a trained model and evaluates it.
+
+    Unless `keep`, it replaces also an evaluation of more images or metrics.
+    """
+    building.fit_density(model, splits, options)
+    interruption.check()
+    workdir.save(model)
+    interruption.check()
+    say(f"Trained model: {workdir.model}. Pictures: {workdir.path}/pictures.")
+    if options.metrics:
+        say("Evaluating on the test split.")
+        figures = results.evaluate(model, options, workdir, splits, keep=keep)
+        say("\n".join(results.lines(figures)))
 
 
 def followers(options, workdir, splits, checkpoint, replicas):

@@ -19,7 +19,7 @@ from keras_csc.restoration import SparseDenoiser
 from keras_csc.restoration.geometry import BORDER
 from keras_csc.terminal import say
 
-# Side of what is denoised, of a crop or of one that is halved.
+# Side of the images, crops or halved ones.
 SIDE, BATCH = 64, 8
 # Of an iteration: blocks of 4x4 pixels, 64 atoms at 2x2 places of each.
 CONVOLUTIONS = [((BATCH, SIDE // 4, SIDE // 4, 16), (3, 3, 16, 256), 1)]
@@ -121,7 +121,7 @@ def _train(options, make, workdir):
 
 
 def _opened(options, split):
-    """Crops twice as wide as what is denoised: some of them are halved."""
+    """Crops twice as wide as the images: some of them are halved."""
     return data.open_dataset(
         "image_folder",
         split,
@@ -181,9 +181,9 @@ def noisy_batches(source, batch_size, seed=0, first_step=0):
     def finish(count, batch):
         crops, key = batch[0] / 2 + 0.5, (seed, first_step + count)
         whole = crops[batch_size // 2 :]
-        parts = crops[: batch_size // 2, SIDE // 2 :, SIDE // 2 :]
+        middle = crops[: batch_size // 2, SIDE // 2 :, SIDE // 2 :]
         images = tf.concat(
-            [parts[:, :SIDE, :SIDE], tf.nn.avg_pool2d(whole, 2, 2, "VALID")], 0
+            [middle[:, :SIDE, :SIDE], tf.nn.avg_pool2d(whole, 2, 2, "VALID")], 0
         )
         turns = tf.random.stateless_uniform([], key, 0, 4, tf.int32)
         images = tf.image.rot90(images, turns)

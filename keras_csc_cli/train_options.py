@@ -1,17 +1,14 @@
-"""The flags of `train`, and checks for what any command needs.
+"""The flags of `train`, and the options that they become.
 
-Nothing here imports TensorFlow: what is missing is told before that.
+Nothing here imports TensorFlow: mistakes are answered before that.
 """
 
-import importlib.util
-import os
 import sys
 import types
 
 from keras_csc_cli import checked_flags as kinds
 from keras_csc_cli import command_line
 from keras_csc_cli.checked_flags import arguments_of
-from keras_csc_cli.command_line import FLAG_FILES
 from keras_csc_cli.command_line import UsageError
 from keras_csc_cli.command_line import resolve_flag_files
 
@@ -29,43 +26,10 @@ MAY_DIFFER = MAY_CHANGE - {"save_every"}
 EMBEDDED = ("digits", "photographs")
 # Data sets that `--noresize` cuts into crops.
 CUT = ("image_folder", "photographs")
-# Options without which there is no run.
-NEEDED = ("preset", "dataset", "steps")
 # Metrics of `evaluate.py` that need nothing but the data.
 METRICS = ("images", "classes", "classifier", "samples", "codes")
 CHANGE = r"(flip|crop|shift:\d{1,4})"
 BETA = r"(0|0?\.\d+)"
-
-# Flag files that are not named as their architectures.
-SHARED = (
-    "shared",
-    "published",
-    "fine_tune",
-    "cifar10_unlabelled",
-    "imagenet64",
-)
-ARCHITECTURES = sorted(
-    path.stem
-    for path in FLAG_FILES.glob("*.flags")
-    if path.stem not in SHARED and not path.stem.endswith("_published")
-)
-TRAINED = [
-    path.parent.name
-    # In an installed package, and in the repository.
-    for folder in (kinds.ROOT / "trained", kinds.ROOT.parent / "trained")
-    for path in folder.glob("*/config.json")
-]
-# What needs a package, with the extra that has it.
-EXTRAS = {
-    "hf": ("huggingface_hub", "hub"),
-    "kaggle": ("kagglehub", "hub"),
-    "explorer": ("gradio", "explore"),
-    "dinov2": ("keras_hub", "dinov2"),
-    "litert": ("ai_edge_litert", "runtimes"),
-    "onnx": ("tf2onnx", "runtimes"),
-    "openvino": ("openvino", "runtimes"),
-}
-
 Enum, Integer = flags.EnumParser, flags.IntegerParser
 
 ARCHITECTURE = {
@@ -80,57 +44,6 @@ GAME = arguments_of(
 )
 
 
-def check_extra(name, what):
-    """Raises a `UsageError` without the package that `what` needs."""
-    module, extra = EXTRAS.get(name, (None, None))
-    if module and importlib.util.find_spec(module) is None:
-        raise UsageError(
-            f"{what} needs the package {module}: pip install '.[{extra}]' "
-            "in a copy of the repository."
-        )
-
-
-def check_run(workdir):
-    """Raises a `UsageError` for what is not the folder of a run."""
-    if not os.path.lexists(os.path.join(workdir, "flags.json")):
-        raise UsageError(
-            f"--workdir={workdir} is not there, or not the folder of a run: it "
-            "has no flags.json. Give the folder of a training."
-        )
-
-
-def check_preset(preset, flag="preset"):
-    """Raises a `UsageError` for a name, folder or URI of no preset."""
-    scheme, separator, _ = preset.partition("://")
-    if separator:
-        check_extra(scheme, f"--{flag}={preset}")
-        return
-    if not os.path.isdir(preset):
-        try:
-            kinds.known(preset, sorted([*ARCHITECTURES, *TRAINED]))
-        except ValueError as error:
-            raise UsageError(
-                f"--{flag}={preset} is no folder, and no URI such as "
-                f"hf://OWNER/NAME: {error}"
-            ) from error
-
-
-def check_images(dataset, data_dir):
-    """Raises a `UsageError` for a folder that is not there or not looked at."""
-    if data_dir is None:
-        return
-    if dataset in EMBEDDED:
-        raise UsageError(
-            f"--data_dir={data_dir} is not for --dataset={dataset}, which "
-            "comes inside a library. Choose --dataset=image_folder for a "
-            "folder of images, or leave --data_dir out."
-        )
-    if dataset == "image_folder" and not os.path.isdir(data_dir):
-        raise UsageError(
-            f"--data_dir={data_dir} is no folder. Give a folder of images."
-        )
-
-
 def _check(options):
     """Raises `UsageError` for what is missing, and names the workdir."""
     name = command_line.flag_file_name(sys.argv)
@@ -139,50 +52,37 @@ def _check(options):
             "--workdir is missing. Give it, or a --flagfile to name it."
         )
     options.workdir = options.workdir or f"runs/{name}"
-    check_preset(options.preset)
-    check_images(options.dataset, options.data_dir)
+    _check_place(options.dataset, options.data_dir)
     for argument in () if options.game_class else options.game:
         try:
             kinds.known(argument, GAME)
         except ValueError as error:
             raise UsageError(f"--game: {error}") from error
-    if options.logical_devices > 1 and options.strategy != "mirrored":
-        raise UsageError("--logical_devices goes with --strategy=mirrored.")
 
 
-def parse(given, sections=None):
-    """Options of `["--dataset=digits"]`, flags of train or of `sections`."""
-    flag_values, sections = flags.FlagValues(), sections or SECTIONS
-    kinds.define(sections, flag_values)
-    try:
-        flag_values(["train", *resolve_flag_files(given)])
-    except flags.Error as error:
-        raise UsageError(str(error)) from error
-    return kinds.values(sections, flag_values)
+def _check_place(dataset, data_dir):
+    """Raises `UsageError` for a folder that is not looked at."""
+    if data_dir and dataset in EMBEDDED:
+        raise UsageError(
+            f"--data_dir={data_dir} is not for --dataset={dataset}, which "
+            "comes inside a library. Choose --dataset=image_folder for a "
+            "folder of images, or leave --data_dir out."
+        )
 
 
-def replaced(options, **others):
-    """A copy of options, with other values of some; `None` replaces nothing.
+TRAIN = kinds.Command(
+    "train.train",
+    f"""Trains a CSC-CTRL autoencoder.
 
-    Images of another data set are resized if it can't be cut into crops.
-    """
-    others = {name: v for name, v in others.items() if v is not None}
-    found = types.SimpleNamespace(**{**vars(options), **others})
-    if "dataset" in others and found.dataset not in CUT:
-        found.resize = True
-    return found
+    keras-csc train --flagfile=cifar10.flags --data_dir=DATA
 
+Writes to --workdir: checkpoints/, log.jsonl, run.json, tensorboard/, pictures/,
+and at the end model/ (a preset folder) and evaluation.json. Run the same
+command again to go on from the last checkpoint.
 
-def of_card(preset, card):
-    """The options of a preset's training, as far as its card has them."""
-    recipe = card.get("recipe")
-    known = recipe if isinstance(recipe, dict) else {}
-    found = {**vars(parse([])), **known, "preset": preset}
-    return types.SimpleNamespace(**found)
+--flagfile=FILE reads flags, one a line; flags after it override it. A bare name
+may also be one of ours: digits.flags, cifar10.flags, ...
 
-
-SECTIONS = kinds.sections_of(
-    f"""
 Data:
     dataset: Name of a TFDS data set, or image_folder, digits, photographs.
     data_dir: Folder of prepared TFDS data sets (by default TFDS's own), or the
@@ -197,10 +97,12 @@ Data:
     resize: Shrinks images to cover what the model takes. Without it an
         image_folder is cut into crops of that size, as many as fit.
 Model:
-    preset: Architecture: {", ".join(ARCHITECTURES)}. Or a trained model, whose
-        weights are the first ones, and whose normalisations stay as they are:
-        of ours (csc_ctrl_digits, ...), a folder that save_to_preset wrote, or
-        one on a hub (hf://OWNER/NAME, kaggle://OWNER/MODEL/keras/VARIANT).
+    preset: Architecture: celeb_a, cifar10, digits, fashion_mnist, imagenet,
+        imagenet_maps, lsun_bedroom, mnist, photographs, photographs_32,
+        photographs_fine, stl10. Or a trained model, whose weights are the first
+        ones, and whose normalisations stay as they are: of ours
+        (csc_ctrl_digits, ...), a folder that save_to_preset wrote, or one on a
+        hub (hf://OWNER/NAME, kaggle://OWNER/MODEL/keras/VARIANT).
     architecture: What of the preset's architecture to replace, as
         filters=64,128,sparsity=0.1. Given again, it adds to what was given
         before.
@@ -253,23 +155,25 @@ Run, logs and checkpoints:
         labels, in the density that samples are drawn from: it is fitted to the
         features of up to 10,000 training images and saved with the model.
 """,
-    dataset=(None, kinds.Text()),
-    data_dir=(None, kinds.Folder()),
+    ["preset", "dataset", "steps"],
+    _check,
+    dataset=(None, kinds.TEXT),
+    data_dir=(None, kinds.FOLDER),
     download=False,
     validation_fraction=(0.05, kinds.Number(0, 0.5)),
     augment=(
         "",
-        kinds.Pattern(
+        kinds.pattern(
             f"({CHANGE}(,{CHANGE})*)?", "flip,shift:N,crop", "flip,shift:2"
         ),
     ),
     resize=True,
-    preset=(None, kinds.Path()),
+    preset=(None, kinds.PATH),
     architecture=({}, kinds.Arguments(ARCHITECTURE)),
-    zeros=(None, kinds.Numbers(16, 0.01, 0.99)),
+    zeros=(None, kinds.numbers(16, 0.01, 0.99)),
     first_atoms=(
         "auto",
-        kinds.Pattern(
+        kinds.pattern(
             r"auto|random|patches:[1-9]\d{0,5}|principal:[1-9]\d{0,5}(:\d{1,3})?",
             "auto|random|principal:N[:OFFSET]|patches:N",
             "principal:4096",
@@ -278,18 +182,18 @@ Run, logs and checkpoints:
     game=({}, kinds.Arguments(GAME, strict=False)),
     game_class=(
         None,
-        kinds.Pattern(r"[\w.]+:\w+", "MODULE:CLASS", "my_games:CentredGame"),
+        kinds.pattern(r"[\w.]+:\w+", "MODULE:CLASS", "my_games:CentredGame"),
     ),
     batch_size=(256, Integer(1, 2**20)),
     optimizer=(
         "adam:0.5,0.999",
-        kinds.Pattern(
+        kinds.pattern(
             f"(adam|muon)(:{BETA},{BETA})?", "adam|muon[:X,X]", "adam:0,0.9"
         ),
     ),
-    learning_rate=("1.5e-4", kinds.Numbers(2, 0, 1e3)),
+    learning_rate=("1.5e-4", kinds.numbers(2, 0, 1e3)),
     schedule=("constant", Enum(["constant", "linear", "cosine"])),
-    workdir=(None, kinds.Path()),
+    workdir=(None, kinds.PATH),
     seed=(0, Integer(0, 2**32 - 1)),
     steps=(None, Integer(1, 10**9)),
     strategy=("none", Enum(["none", "mirrored", "multi_worker"])),
@@ -299,22 +203,56 @@ Run, logs and checkpoints:
         Enum(["auto", "float32", "mixed_bfloat16", "float64"]),
     ),
     save_every=(1000, Integer(1, 10**9)),
-    metrics=("images", kinds.Choices(METRICS)),
+    metrics=("images", kinds.choices(METRICS)),
     density_components=(1, Integer(1, 1000)),
 )
-TRAIN = kinds.Command(
-    """Trains a CSC-CTRL autoencoder.
+SECTIONS = TRAIN.sections
 
-    keras-csc train --flagfile=cifar10.flags --data_dir=DATA
 
-Writes to --workdir: checkpoints/, log.jsonl, run.json, tensorboard/, pictures/,
-and at the end model/ (a preset folder) and evaluation.json. Run the same
-command again to go on from the last checkpoint.
+def parse(given, sections=SECTIONS):
+    """Options of `["--dataset=digits"]`, flags of train or of `sections`."""
+    flag_values = flags.FlagValues()
+    kinds.define(sections, flag_values)
+    try:
+        flag_values(["train", *resolve_flag_files(given)])
+    except flags.Error as error:
+        raise UsageError(str(error)) from error
+    return kinds.values(sections, flag_values)
 
---flagfile=FILE reads flags, one a line; flags after it override it. A bare name
-may also be one of ours: digits.flags, cifar10.flags, ...
-""",
-    SECTIONS,
-    _check,
-    NEEDED,
-)
+
+def recorded(values, sections=SECTIONS):
+    """Options of a dict of recorded values, which the flags' parsers check.
+
+    Options that it has not, or as `None`, have their defaults.
+    """
+    options = parse([], sections)
+    parsers = {f.name: f.parser for f in sum(sections.values(), [])}
+    for name, value in values.items():
+        try:
+            parser = parsers[kinds.known(name, parsers)]
+            if value is not None:
+                setattr(options, name, parser.parse(value))
+        except (AttributeError, TypeError, ValueError) as error:
+            raise UsageError(f"--{name}={value!s:.40}: {error}") from error
+    return options
+
+
+def replaced(options, **others):
+    """A copy of options, with other values of some; `None` replaces nothing.
+
+    Images of another data set are resized if it can't be cut into crops.
+    """
+    others = {name: v for name, v in others.items() if v is not None}
+    copy = types.SimpleNamespace(**{**vars(options), **others})
+    _check_place(copy.dataset, others.get("data_dir"))
+    if "dataset" in others and copy.dataset not in CUT:
+        copy.resize = True
+    return copy
+
+
+def of_card(preset, card):
+    """The options of a preset's training, as far as its card has them."""
+    recipe = card.get("recipe")
+    known = recipe if isinstance(recipe, dict) else {}
+    trained = {**vars(parse([])), **known, "preset": preset}
+    return types.SimpleNamespace(**trained)

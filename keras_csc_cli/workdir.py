@@ -1,4 +1,4 @@
-"""The folder of a run: what is in it, and whose it is."""
+"""The folder of a run: its files, its lock, the options that made them."""
 
 import contextlib
 import os
@@ -7,9 +7,7 @@ import re
 import tempfile
 
 from keras_csc_cli import devices
-from keras_csc_cli import precision
 from keras_csc_cli import train_options
-from keras_csc_cli.checked_flags import text_of
 from keras_csc_cli.command_line import UsageError
 from keras_csc_cli.command_line import check_needed
 from keras_csc_cli.records import check_images
@@ -93,7 +91,11 @@ class Workdir:
         self.old_model = self.path / ".model-old"
         self._held = contextlib.ExitStack()
         if not create:
-            train_options.check_run(path)
+            if not os.path.lexists(self.flags):
+                raise UsageError(
+                    f"--workdir={path} is not there, or not the folder of a "
+                    "run: it has no flags.json. Give the folder of a training."
+                )
             self.options()
         if hold:
             self._take(create)
@@ -192,7 +194,7 @@ class Workdir:
         return read_json(self.flags, hint=OTHER)
 
     def options(self):
-        """The options that the run was made with, parsed as flags are.
+        """The options that the run was made with, checked as flags are.
 
         Options that did not exist when the file was written have their
         defaults.
@@ -202,15 +204,10 @@ class Workdir:
                 does not exist. To pass it over would be a wrong answer in
                 silence.
         """
-        sections = self.command.sections
-        known = vars(train_options.parse([], sections))
-        given = [
-            f"--{name}={text_of(value)}"
-            for name, value in self.recorded().items()
-            if value is not None and value != known.get(name)
-        ]
         try:
-            options = train_options.parse(given, sections)
+            options = train_options.recorded(
+                self.recorded(), self.command.sections
+            )
             check_needed(options, self.command.needed)
         except UsageError as error:
             raise UsageError(
@@ -231,18 +228,17 @@ class Workdir:
         return options if begun else None
 
     def dtype_policy(self, given, convolutions):
-        """The policy that a run computes in; for `"auto"` its own, if any.
+        """The policy that a run computes in; for `"auto"` its former one.
 
-        Else these `precision.convolutions` may be timed, into `timed`.
+        Without one these `building.convolutions` may be timed, into `timed`.
         """
 
         def timed():
-            self.timed = precision.seconds(convolutions)
+            self.timed = devices.seconds(convolutions)
             return self.timed
 
-        before = self.binding()
-        if given == "auto" and before:
-            given = before.dtype_policy
+        if given == "auto" and (before := self.binding()):
+            return before.dtype_policy
         return devices.dtype_policy(given, timed)
 
     def begin(self, options, images):

@@ -6,7 +6,6 @@ import re
 
 from keras_csc_cli import building
 from keras_csc_cli import devices
-from keras_csc_cli import precision
 from keras_csc_cli import train_options
 from keras_csc_cli.command_line import UsageError
 from keras_csc_cli.command_line import advised
@@ -166,9 +165,9 @@ def test_auto_is_bfloat16_where_gpus_or_else_the_processor_have_it(
 
 def test_precision_is_timed_once_for_a_machine(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    given, real = [], precision.timed
+    given, real = [], devices.timed
     monkeypatch.setattr(
-        precision, "timed", lambda each: given.append(each) or real(each)
+        devices, "timed", lambda each: given.append(each) or real(each)
     )
     wide = "--architecture=filters=48,64,128,nonnegative=true"
     for flags, kernels in (
@@ -176,8 +175,8 @@ def test_precision_is_timed_once_for_a_machine(tmp_path, monkeypatch):
         (["--preset=cifar10"], [(4, 4, 3, 4), (2, 2, 8, 8)]),
         (["--preset=cifar10", wide], [(4, 4, 3, 48), (2, 2, 48, 64)]),
     ):
-        network = list(precision.convolutions(options(*flags)))
-        found = [precision.seconds(network) for _ in range(2)]
+        network = list(building.convolutions(options(*flags)))
+        found = [devices.seconds(network) for _ in range(2)]
         assert found[0] == found[1] and min(found[0].values()) > 0
         assert {kernel for _, kernel, _ in given[-1]} == set(kernels)
     assert len(given) == 3
@@ -185,10 +184,10 @@ def test_precision_is_timed_once_for_a_machine(tmp_path, monkeypatch):
     wrong = dict.fromkeys(json.loads(kept.read_text()), 3)
     for number, damaged in enumerate(("{", "[]", json.dumps(wrong)), start=4):
         kept.write_text(damaged)
-        assert min(precision.seconds(network).values()) > 0
+        assert min(devices.seconds(network).values()) > 0
         assert len(given) == number
     monkeypatch.setenv("XDG_CACHE_HOME", str(kept))  # no folder
-    assert min(precision.seconds(network).values()) > 0
+    assert min(devices.seconds(network).values()) > 0
 
 
 def test_a_game_of_ones_own(tmp_path, monkeypatch):

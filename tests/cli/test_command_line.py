@@ -25,10 +25,15 @@ from tests.helpers.exporting import ROOT
 from tests.helpers.exporting import run_python
 
 COMMANDS = others.COMMANDS
+# Flag files that are not named as their architectures.
+SHARED = (
+    *("shared", "published", "fine_tune"),
+    *("cifar10_unlabelled", "imagenet64"),
+)
 FLAG_FILES = sorted(
     path
     for path in command_line.FLAG_FILES.glob("*.flags")
-    if path.stem not in train_options.SHARED
+    if path.stem not in SHARED
 )
 
 
@@ -86,25 +91,15 @@ MISSING = {
     "train more": "unexpected argument 'more'",
     "train --preset=digits": "--dataset is missing",
     "train --flagfile=nope.flags": "there is no flag file 'nope.flags'",
-    "train --flagfile=digits.flags --preset=digit": "Did you mean digits?",
     "train --preset=digits --dataset=digits --steps=1": "--workdir is missing",
-    "train --flagfile=fine_tune.flags --preset=csc_ctrl_photographs "
-    "--dataset=image_folder --data_dir=no --steps=1": "/no is no folder",
     "train --flagfile=digits.flags --data_dir=photos": "photos is not for --da",
-    "explore": "explorer needs the package gradio: pip install '.[explore]'",
-    "report": "--workdir is missing",
-    "report --preset=hf://a/b": "pip install '.[hub]'",
-    "report --workdir=nope": "--workdir=nope is not there",
-    "report --preset=digits --beside=nope": "--beside=nope is no folder",
-    "export --preset=csc_ctrl_digits --formats=preset,onnx": "--formats=onnx "
-    "needs the package tf2onnx: pip install '.[runtimes]'",
-    "report --preset=a --workdir=b": "there are two models",
-    "evaluate --workdir=a --metrics=dinov2": "pip install '.[dinov2]'",
+    "report": "--workdir or --preset is missing",
+    "report --preset=a --workdir=b": "not both",
     "evaluate": "--workdir is missing",
     "train --flagfile=digits.flags --game=memry=0": "Did you mean memory?",
     "train --flagfile=digits.flags --game=num_classes=3": "no 'num_classes'",
-    "train --flagfile=digits.flags --logical_devices=2": "--strategy=mirrored",
-    "restore --task=enlarge --image=no --output=o": "--image=no does not exist",
+    "restore --task=inpaint --image=a --output=o --kernel=2": "--task=deblur",
+    "restore --task=deblur --image=a --output=o": "--kernel is missing",
     "paint": "there is no command 'paint'",
 }
 
@@ -138,6 +133,8 @@ def test_a_run_does_not_lie_among_its_images(tmp_path, monkeypatch):
                 train_options.parse([*flags, f"--workdir={workdir}"])
             )
     building.check(train_options.parse([*flags, "--workdir=photos_run"]))
+    with pytest.raises(ValueError, match="Did you mean 'digits'"):
+        building.check(train_options.parse(["--preset=digit"]))
 
 
 def test_trained_weights_keep_their_atoms_and_statistics():
@@ -190,6 +187,10 @@ def run_with_flags(monkeypatch, error):
         (ValueError("`a` must\nbe 3."), "train.py: `a` must be 3."),
         (ValueError("\x1b[2J.png"), r": \x1b[2J.png"),
         (AdvisedError("None.", "download", "Pass it."), "None. Or train with"),
+        (
+            ModuleNotFoundError("No module named 'gradio'", name="gradio"),
+            "needs the package gradio: pip install '.[explore]'",
+        ),
         (ValueError("{{node __De/job:a}} Bad\n\t[[{{node D}}]]"), ": Bad"),
     ],
 )
@@ -290,7 +291,13 @@ def test_a_tilde_is_the_home_folder(monkeypatch):
 
 
 def test_choices_are_those_of_the_package():
-    assert train_options.ARCHITECTURES == sorted(presets.PRESETS)
+    names = ", ".join(sorted(presets.PRESETS))
+    (about,) = [
+        flag.help
+        for flag in train_options.SECTIONS["Model"]
+        if flag.name == "preset"
+    ]
+    assert about.startswith(f"Architecture: {names}. ")
     architecture = train_options.ARCHITECTURE
     more = {"image_shape", "features", "zeros"}
     assert {*more, *architecture} == set(presets.DEFAULTS)

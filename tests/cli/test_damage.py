@@ -257,8 +257,6 @@ def test_a_worker_lost_after_all_is_written_is_no_error(tmp_path, monkeypatch):
         return mean(*arguments)
 
     monkeypatch.setattr(devices, "mean", lost)
-    monkeypatch.setattr(
-        train.results, "finish", lambda *arguments: done.append(1)
-    )
+    monkeypatch.setattr(train, "finish", lambda *arguments: done.append(1))
     train.train(options(tmp_path, *runs.CONV, "--steps=1"))
     assert done

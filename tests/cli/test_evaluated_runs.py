@@ -61,7 +61,7 @@ def test_classes_of_a_presets_images_are_own_if_their_names_are(
         evaluate.results, "evaluate", lambda *_, own_classes, **__: own_classes
     )
     given = {"data_dir": str(folder)}
-    found = evaluate.evaluate_preset(preset, tmp_path / "new", given)
+    found = evaluate.evaluate(tmp_path / "new", given, preset=preset)
     assert found is own
 
 
@@ -119,7 +119,7 @@ def test_maps_are_evaluated_on_images_of_other_sizes(tmp_path):
 def test_a_preset_needs_no_run(run, tmp_path):
     preset, folder = str(run / "model"), tmp_path / "new"
     given = {"dataset": "digits", "evaluation_limit": 20}
-    found = evaluate.evaluate_preset(preset, folder, given, metrics=["codes"])
+    found = evaluate.evaluate(folder, given, preset=preset, metrics=["codes"])
     written = json.loads((folder / "evaluation.json").read_text())
     assert found == {**written, "file": str(folder / "evaluation.json")}
     assert written["preset"] == preset and written["run"] is None
@@ -129,7 +129,9 @@ def test_a_preset_needs_no_run(run, tmp_path):
     for other, how in ((run, {}), (folder, {"split": "train"})):
         before = sorted(other.rglob("*"))
         with pytest.raises(ValueError, match="no evaluation of preset"):
-            evaluate.evaluate_preset(preset, other, given, **how)
+            evaluate.evaluate(other, given, preset=preset, **how)
         assert sorted(other.rglob("*")) == before
+    with pytest.raises(ValueError, match="--checkpoint is of a run"):
+        evaluate.evaluate(tmp_path, {}, preset=preset, checkpoint=True)
     with pytest.raises(ValueError, match="--dataset is missing"):
-        evaluate.evaluate_preset(preset, tmp_path / "third", {})
+        evaluate.evaluate(tmp_path / "third", {}, preset=preset)

@@ -29,7 +29,7 @@ pytestmark = pytest.mark.usefixtures("eager")
 
 
 def write(**given):
-    return pages.write(runs.given("report", **given))
+    return pages.report(runs.given("report", **given))
 
 
 @pytest.fixture(scope="module")

@@ -180,3 +180,8 @@ def test_worker_0_is_the_chief(monkeypatch):
         monkeypatch.setenv("TF_CONFIG", tf_config(cluster, *task))
         assert devices.worker_index("multi_worker") == expected
     assert devices.worker_index("mirrored") == 0
+
+
+def test_logical_devices_are_of_a_mirrored_strategy():
+    with pytest.raises(UsageError, match="--strategy=mirrored"):
+        devices.make("none", 2)

@@ -137,9 +137,7 @@ def test_a_finished_run_is_not_trained_again(finished, copy):
 def unfinished(monkeypatch):
     """Runs do nothing after their last step; their models, in order."""
     models = []
-    monkeypatch.setattr(
-        train.results, "finish", lambda *given: models.append(given[3])
-    )
+    monkeypatch.setattr(train, "finish", lambda *given: models.append(given[3]))
     return models
 
 
@@ -191,7 +189,7 @@ def test_a_run_keeps_the_policy_that_auto_was(finished, tmp_path, monkeypatch):
     seconds = {"float32": 2.0, "bfloat16": 1.0}
     one = (2, 4, 4, 1), (2, 2, 1, 3), 2
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(train.precision, "timed", lambda largest: seconds)
+    monkeypatch.setattr(devices, "timed", lambda largest: seconds)
     for folder, policy in (
         (tmp_path / "new", "mixed_bfloat16"),
         (finished, "float32"),

@@ -3,6 +3,7 @@ import shutil
 import sys
 
 from keras_csc_cli import export
+from keras_csc_cli.command_line import check_needed
 from keras_csc_cli.options import EXPORT
 from keras_csc_cli.options import name_of
 
@@ -108,7 +109,7 @@ def test_mistakes_in_a_workdir(workdir, change, message):
 def check(**given):
     """Checks flags as the script does."""
     options = runs.given("export", **given)
-    EXPORT.check(options)
+    check_needed(options, EXPORT.needed)
     name = options.name or name_of(options.workdir, options.preset)
     export.check(name, options.formats)
 
