@@ -100,7 +100,8 @@ test-browser: $(STAMP) $(PAGE_STAMP)
 # Exported models in LiteRT, ONNX Runtime and OpenVINO.
 test-runtimes: $(STAMP)
 	$(BIN)/python -m pip install --quiet --group runtimes
-	$(BIN)/python -m pytest --thorough tests/export/test_runtimes.py
+	$(BIN)/python -m pytest --thorough tests/export/test_runtimes.py \
+	  tests/export/test_denoiser.py
 
 # Times on this machine, beside the times of the libraries it is compared with.
 benchmarks: $(PEERS_STAMP)

@@ -169,3 +169,21 @@ def shared_folder(tmp_path_factory):
 def unused_port():
     with socket.create_server(("127.0.0.1", 0)) as listening:
         return listening.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def tab():
+    """A window of Chromium that all tests of a page share."""
+    from tests.helpers import pages
+
+    with pages.browser_page(1280, 900) as page:
+        page.set_default_timeout(20_000)
+        yield page
+
+
+@pytest.fixture
+def quiet(tab):
+    """The window, which must say nothing wrong and ask nobody else."""
+    from tests.helpers import pages
+
+    yield from pages.quiet(tab)

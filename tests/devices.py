@@ -14,8 +14,7 @@ CPUs:
 - steps after a restart from a checkpoint with those without one.
 
 A deviation is relative to the largest number of an array, that of gradients is
-of their norm. Then come the images a second of a training step, beside those of
-the CPU. Exits with 1 if a check fails.
+of their norm. Exits with 1 if a check fails. `benchmarks/steps.py` has times.
 """
 
 import pathlib
@@ -24,10 +23,8 @@ import tempfile
 import traceback
 from itertools import chain
 
-from keras_csc_cli import building
 from keras_csc_cli import command_line
 from keras_csc_cli import devices as processors
-from keras_csc_cli import train_options
 
 import keras
 import numpy as np
@@ -45,7 +42,7 @@ from tests.helpers.reference_loop import plain_game
 from tests.helpers.reference_loop import relative_difference
 from tests.helpers.reference_loop import small_autoencoder
 from tests.helpers.reference_loop import small_batch
-from tests.helpers.reference_loop import spread_weights
+from tests.helpers.reference_loop import spread_autoencoder
 
 CPU = "CPU:0"
 TOLERANCE = {
@@ -86,9 +83,7 @@ def training(game, dtype, strategy, batch):
 
 def spread_model(dtype):
     keras.utils.set_random_seed(0)
-    model = small_autoencoder(dtype=dtype)
-    spread_weights(model)
-    return model
+    return spread_autoencoder(dtype=dtype)
 
 
 def forward(dtype):
@@ -248,57 +243,6 @@ def checked(check, devices, tolerance, deviation):
     }
 
 
-def step_of(flag_file, strategy, dtype, batch):
-    """A function that takes a training step."""
-    options = train_options.parse(
-        [f"--flagfile={flag_file}", f"--dtype_policy={dtype}"]
-    )
-    with strategy.scope():
-        model = building.model(options, num_classes=10)
-    share = batch // strategy.num_replicas_in_sync
-    shape = share, *model.encoder.image_shape
-    images, labels = (
-        strategy.experimental_distribute_values_from_function(lambda _: value)
-        for value in (
-            tf.random.stateless_uniform(shape, (0, 1), -1, 1),
-            tf.range(share) % 10,
-        )
-    )
-
-    @tf.function(autograph=False)
-    def step(images, labels):
-        strategy.run(model.train_step, ((images, labels),))
-
-    def run():
-        step(images, labels)
-        model.get_weights()  # Waits for the device.
-
-    return run
-
-
-def speeds(flag_file, strategies, dtypes, batch, repetitions):
-    """Rows of images a second, beside those of one CPU in float32."""
-    cases = [(CPU, tf.distribute.OneDeviceStrategy(CPU), "float32", 3)]
-    for devices, strategy in strategies.items():
-        cases += [(devices, strategy, dtype, repetitions) for dtype in dtypes]
-    rows = []
-    for devices, strategy, dtype, times in cases:
-        images = batch * strategy.num_replicas_in_sync
-        step = step_of(flag_file, strategy, dtype, images)
-        seconds = measuring.seconds({"": step}, times, warmups=1)[""]
-        rows.append(
-            {
-                "devices": devices,
-                "dtype": dtype,
-                "batch": images,
-                "images/s": images / seconds,
-            }
-        )
-    for row in rows:
-        row["times the CPU's"] = row["images/s"] / rows[0]["images/s"]
-    return rows
-
-
 def main():
     names = devices()
     used = strategies(names)
@@ -307,15 +251,6 @@ def main():
     tf.config.experimental.enable_tensor_float_32_execution(False)
     rows = [checked(*check) for check in checks(used, 3 * len(names))]
     measuring.print_table(rows, list(rows[0]))
-    tf.config.experimental.enable_tensor_float_32_execution(True)
-    # Logical CPUs share their cores: only one is measured, and a small model.
-    flag_file, measured, batch = "digits_published.flags", {}, 64
-    if names[0] != CPU:
-        flag_file, measured, batch = "cifar10.flags", used, 256
-    print(f"\nA training step of {flag_file}:")
-    dtypes = "float32", "mixed_bfloat16"
-    rates = speeds(flag_file, measured, dtypes, batch, repetitions=10)
-    measuring.print_table(rates, list(rates[0]))
     wrong = sum(row["verdict"] != "right" for row in rows)
     if wrong:
         sys.exit(f"{wrong} of {len(rows)} checks failed.")

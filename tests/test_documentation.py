@@ -47,7 +47,7 @@ SMALLER = {
         '"digits", load_weights=False, filters=(4, 4))'
     ),
 }
-# What needs an extra.
+# They have no examples, and need Gradio, whose import takes seconds.
 EXTRA = {
     f"keras_csc.explorer.{name}"
     for name in ("page", "own_pages", "restore_tab")
@@ -109,7 +109,7 @@ def documented():
     """Docstrings with examples, by the names of what they describe."""
     found = {}
     for module in pkgutil.walk_packages(keras_csc.__path__, "keras_csc."):
-        if module.name in EXTRA and not importlib.util.find_spec("gradio"):
+        if module.name in EXTRA:
             continue
         module = importlib.import_module(module.name)
         for each in vars(module).values():

@@ -194,20 +194,6 @@ def test_evaluation_batches_hold_every_example_once_in_order(source):
     np.testing.assert_array_equal(found[1], labels)
 
 
-@pytest.mark.parametrize("source", ["folder"], indirect=True)
-def test_epoch_is_the_order_of_batches(source):
-    examples = take(source.epoch(4, 1, skip=5), 99)
-    assert len(examples) == source.size - 5
-    dataset = data.batches(source, 5, seed=4, first_step=source.size // 5 + 1)
-    images, labels = take(dataset, 1)[0]
-    for index, (image, label) in enumerate(examples[:5]):
-        assert image.dtype == np.uint8
-        np.testing.assert_array_equal(
-            image, np.round((images[index] + 1) * 127.5)
-        )
-        assert label == labels[index]
-
-
 def test_cached_holds_the_same_examples(cifar_dir):
     """Also where crops would be random, if the images left a choice."""
     source = data.open_dataset(

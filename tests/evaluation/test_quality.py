@@ -6,21 +6,23 @@ import numpy as np
 import pytest
 
 from keras_csc import data
+from keras_csc import evaluation
 from keras_csc import metrics
+from keras_csc.evaluation import probing
 from keras_csc.evaluation import stages
+from keras_csc.evaluation.quality import class_figures
 from keras_csc.evaluation.quality import reconstruction_figures
 from keras_csc.evaluation.quality import reference_figures
 from keras_csc.evaluation.stages import code_figures
 from tests.helpers import references
 from tests.helpers.reference_loop import small_autoencoder
-from tests.helpers.reference_loop import spread_weights
+from tests.helpers.reference_loop import spread_autoencoder
 
 
 @pytest.mark.parametrize("nonnegative", [False, True])
 def test_figures_of_stages_are_those_of_all_images_at_once(nonnegative):
     """In float64."""
-    model = small_autoencoder(nonnegative=nonnegative, sparsity=0.3)
-    spread_weights(model)
+    model = spread_autoencoder(nonnegative=nonnegative, sparsity=0.3)
     layers = model.encoder.coding_layers
     kernel = layers[0].kernel.numpy()
     kernel[..., 1] = 0.0  # An atom that is dead.
@@ -78,8 +80,7 @@ def test_an_encoder_without_sparse_codes_has_no_such_figures():
 def test_excess_is_that_over_the_minimum_of_the_programs(monkeypatch):
     monkeypatch.setattr(stages, "SOLVED", 150)
     monkeypatch.setattr(stages, "STOPS", (1, 5))
-    model = small_autoencoder(iterations=3, sparsity=0.1)
-    spread_weights(model)
+    model = spread_autoencoder(iterations=3, sparsity=0.1)
     images = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 1), "uint8")
     found = code_figures(model, images)
     floats = images / np.float32(127.5) - 1
@@ -198,3 +199,66 @@ def test_components_are_no_more_than_there_can_be():
     assert figures["pca_components"] == 0
     alone = psnr(images, train[:1] / 127.5 - 1)
     assert figures["pca"] == pytest.approx(alone, abs=1e-4)
+
+
+# === Features and maps, also where classes are missing ===
+
+
+def test_figures_and_pictures_of_a_model_of_maps(tmp_path):
+    model = spread_autoencoder(features="map")
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (40, 8, 8, 1), np.uint8)
+    labels = np.arange(40, dtype=np.int32) % 2
+    found = evaluation.evaluate(model, images, labels, images, labels)
+    assert found.features.shape == (40, 2, 2, 5)
+    figures = found.figures
+    again = model.encode(found.reconstructions).numpy()
+    cosine = np.mean(np.sum(found.features * again, -1))
+    assert figures["cosine"] == pytest.approx(cosine, abs=1e-5)
+    assert figures["psnr_of"]["pca_components"] == 5
+    evaluation.draw(model, found, images, labels, tmp_path)
+    names = {path.name for path in tmp_path.iterdir()}
+    assert {"evaluation.png", "feature_similarity.png"} <= names
+
+
+def features_and_labels():
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(60, 6)).astype("float32")
+    features /= np.linalg.norm(features, axis=1, keepdims=True)
+    return features, np.arange(60) % 3
+
+
+def test_a_class_without_features_leaves_the_other_figures():
+    features, labels = features_and_labels()
+    pair = features, labels
+    seen = np.where(labels[:, None] == 1, 0, features)
+    found = probing.probe_figures(pair, (seen, labels), seen)
+    assert 0 < found["linear_probe_accuracy"] <= 1
+
+
+def test_same_class_is_of_labelled_images():
+    rng = np.random.default_rng(0)
+    probabilities, labels = rng.dirichlet(np.ones(4), 50), np.arange(50) % 5 - 1
+
+    def judge(images):
+        return None, probabilities[::-1] if images == "made" else probabilities
+
+    judge.name = "judge"
+    found = class_figures(judge, "images", "made", labels)
+    for name, rows in (
+        ("same_class_of_images", probabilities),
+        ("same_class", probabilities[::-1]),
+    ):
+        right = rows.argmax(1)[labels >= 0] == labels[labels >= 0]
+        assert found[name] == pytest.approx(np.mean(right))
+    found = class_figures(judge, "images", "made", np.full(50, -1))
+    assert set(found.values()) == {None}
+
+
+def test_a_single_feature_has_no_subspaces():
+    features, labels = features_and_labels()
+    rows = features[:, :1]
+    found = probing.probe_figures((rows, labels), (rows, labels), rows)
+    assert found["nearest_subspace_accuracy"] is None
+    assert found["reconstructed_nearest_subspace_accuracy"] is None
+    assert found["nearest_subspace_components"] is None

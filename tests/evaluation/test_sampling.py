@@ -6,12 +6,9 @@ import pytest
 
 from keras_csc import evaluation
 from keras_csc import metrics
-from keras_csc.evaluation import drawing
 from keras_csc.evaluation import evaluating
-from keras_csc.generation import FeatureDensity
 from keras_csc.pixels import from_pixels
-from tests.helpers.reference_loop import small_autoencoder
-from tests.helpers.reference_loop import spread_weights
+from tests.helpers.reference_loop import spread_autoencoder
 
 
 def images_and_labels(count=40, seed=0):
@@ -23,8 +20,7 @@ def images_and_labels(count=40, seed=0):
 @pytest.fixture(scope="module")
 def model():
     keras.utils.set_random_seed(0)
-    model = small_autoencoder()
-    spread_weights(model)
+    model = spread_autoencoder()
     model.fit_density(*images_and_labels(90, 1))
     return model
 
@@ -91,19 +87,3 @@ def test_figures_are_those_of_the_samples(model, judge):
         expected = metrics.frechet_distance(features[0], other)
         assert received["frechet_distance"] == pytest.approx(expected, rel=1e-3)
         assert received["network"]["name"] == "judge"
-
-
-@pytest.mark.parametrize("labelled", [True, False])
-def test_pictures(model, labelled):
-    images, labels = images_and_labels()
-    before = model.density
-    if not labelled:
-        model.density = FeatureDensity.fit(model.encode(images))
-    samples = measured(model)
-    assert samples.figures["distribution"] is None
-    found = drawing.sample_pictures(model, samples, images)
-    model.density = before
-    assert set(found) == {"samples", "interpolation", "samples_nearest"}
-    rows = 3 if labelled else 4
-    assert len(found["samples"]) == rows * 48 + (rows + 1) * 2
-    assert len(found["interpolation"]) == 8 * 48 + 9 * 2

@@ -10,7 +10,7 @@ from sklearn.preprocessing import normalize
 from keras_csc import ops
 from tests.helpers import references
 from tests.helpers.reference_loop import small_autoencoder
-from tests.helpers.reference_loop import spread_weights
+from tests.helpers.reference_loop import spread_autoencoder
 
 MODELS = {
     "vector": ({}, (8, 8, 1)),
@@ -33,8 +33,7 @@ def draw(*shape, seed=0):
 
 def make(**changes):
     """A model whose statistics are of noise."""
-    model = small_autoencoder(**changes)
-    spread_weights(model)
+    model = spread_autoencoder(**changes)
     encoder = model.encoder
     noise = draw(8, *encoder.image_shape, seed=1)
     moments = encoder.activations(noise, training=True).statistics

@@ -24,9 +24,9 @@ from keras_csc.pixels import to_pixels
 from tests.helpers import pages as browser
 from tests.helpers.pages import pixels
 
-pytest.importorskip("gradio")
 if not browser.available():
-    pytest.skip("no Chromium or Playwright", allow_module_level=True)
+    pytest.skip("`make test-browser` runs them", allow_module_level=True)
+pytest.importorskip("gradio")
 
 from playwright.sync_api import expect
 
@@ -57,20 +57,6 @@ def photographs():
     blocks = pages.build(model, "photographs", examples)
     yield pages.serve(blocks)
     blocks.close()
-
-
-@pytest.fixture(scope="module")
-def tab():
-    """A window of 1280 pixels that all tests of a page share."""
-    with browser.browser_page(1280, 900) as page:
-        page.set_default_timeout(20_000)
-        yield page
-
-
-@pytest.fixture
-def quiet(tab):
-    """The window, which must say nothing wrong and ask nobody else."""
-    yield from browser.quiet(tab)
 
 
 def opened(page, url, name="Look"):

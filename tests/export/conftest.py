@@ -5,9 +5,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_csc.export import export_denoiser
 from keras_csc.export import export_saved_model
 from keras_csc.export import saved_model
 from keras_csc.files import locked
+from keras_csc.restoration import SparseDenoiser
 from tests.helpers.exporting import tiny_model
 
 
@@ -55,6 +57,19 @@ def exported_maps(shared_folder):
     """Of features that keep their place, in colour."""
     model = tiny_model(features="map", image_shape=(16, 16, 3))
     return _export(shared_folder, "maps", model)
+
+
+@pytest.fixture(scope="session")
+def exported_denoiser(shared_folder):
+    """A denoiser, its SavedModel and the path."""
+    keras.utils.set_random_seed(0)
+    denoiser = SparseDenoiser(8, iterations=2)
+    path = shared_folder / "denoiser" / "1"
+    path.parent.mkdir(exist_ok=True)
+    with locked(path.with_name("lock")):
+        if not path.exists():
+            export_denoiser(denoiser, path)
+    return denoiser, tf.saved_model.load(path), path
 
 
 def _export(shared_folder, name, model):

@@ -14,7 +14,7 @@ from keras_csc.models import ClosedLoopAutoencoder
 from keras_csc.models import initialize_from
 from keras_csc.models import initialize_from_patches
 from tests.helpers.reference_loop import small_autoencoder
-from tests.helpers.reference_loop import spread_weights
+from tests.helpers.reference_loop import spread_autoencoder
 
 
 def images_and_labels(count=60, seed=0):
@@ -26,8 +26,7 @@ def images_and_labels(count=60, seed=0):
 @pytest.fixture(scope="module")
 def model():
     keras.utils.set_random_seed(0)
-    model = small_autoencoder()
-    spread_weights(model)
+    model = spread_autoencoder()
     images, labels = images_and_labels()
     for _ in range(20):
         model.encoder(images, training=True)
@@ -204,8 +203,7 @@ def test_a_model_without_a_density_says_how_to_get_one():
 
 
 def test_maps_have_no_density():
-    model = small_autoencoder(features="map")
-    spread_weights(model)
+    model = spread_autoencoder(features="map")
     images, _ = images_and_labels(4)
     with pytest.raises(ValueError, match="one feature vector an image"):
         model.fit_density(images)

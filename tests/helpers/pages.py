@@ -87,16 +87,16 @@ CHROMIUM = pathlib.Path(
 
 
 def available():
-    """Whether Playwright and Chromium are installed.
+    """Whether pages are tested: `make test-browser` sets `REQUIRE_BROWSER`.
 
     Raises:
-        RuntimeError: if they are not and `REQUIRE_BROWSER` is set, as `make
-            test-browser` does: no test is skipped there in silence.
+        RuntimeError: if Playwright or Chromium is missing then.
     """
-    found = importlib.util.find_spec("playwright") and CHROMIUM.is_file()
-    if not found and os.environ.get("REQUIRE_BROWSER"):
+    if not os.environ.get("REQUIRE_BROWSER"):
+        return False
+    if not (importlib.util.find_spec("playwright") and CHROMIUM.is_file()):
         raise RuntimeError(f"Playwright or Chromium ({CHROMIUM}) is missing.")
-    return bool(found)
+    return True
 
 
 @contextlib.contextmanager

@@ -7,8 +7,7 @@ import tensorflow as tf
 from keras_csc.optimizers import DictionaryMuon
 from tests.helpers.reference_loop import all_weights
 from tests.helpers.reference_loop import plain_game
-from tests.helpers.reference_loop import small_autoencoder
-from tests.helpers.reference_loop import spread_weights
+from tests.helpers.reference_loop import spread_autoencoder
 
 STEPS = 12
 BATCH = 6
@@ -37,8 +36,7 @@ DTYPES = {"binary": "float64", "published": "float64", "ours": "float32"}
 def make(game, dtype):
     """The compiled model of a game, its weights spread."""
     keras.utils.set_random_seed(0)
-    model = small_autoencoder(dtype=dtype, filters=(3,), **NETWORKS[game])
-    spread_weights(model)
+    model = spread_autoencoder(dtype=dtype, filters=(3,), **NETWORKS[game])
     optimizer, other = keras.optimizers.SGD(0.05, momentum=0.5), None
     if game == "ours":
         optimizer = DictionaryMuon(0.02)

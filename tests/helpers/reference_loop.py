@@ -67,6 +67,13 @@ def spread_weights(model):
         model.decoder.calibrate(images.astype("float32"))
 
 
+def spread_autoencoder(**overrides):
+    """`small_autoencoder` whose weights are spread."""
+    model = small_autoencoder(**overrides)
+    spread_weights(model)
+    return model
+
+
 def weights_of(network):
     """Trainable weights by variable path, in float64."""
     return {
@@ -259,11 +266,6 @@ class ReferenceLoop:
         regenerated = self.decode(real[0], weights, atoms, real[2])
         return self._decoder_loss(regenerated, real, labels, game)
 
-    def inner_loss(self, weights, images, labels, game):
-        """What the encoder alone descends, before an alternating step."""
-        features, labels = of_places(self.encode(images, weights)[0], labels)
-        return -references.rate_reduction(features, labels, game.epsilon)
-
     def _decoder_loss(self, regenerated, real, labels, game):
         features, codes, moments = real
         shared = moments if game.shared_statistics else None
@@ -294,12 +296,6 @@ def objective(features, again, labels, game):
     return references.transcription_objective(
         features, again, used, game.epsilon
     )
-
-
-def of_places(features, labels):
-    """All places as rows, and of each the label of its image."""
-    rows = features.reshape(-1, features.shape[-1])
-    return rows, np.repeat(labels, len(rows) // len(labels))
 
 
 def consistency(features, again):

@@ -3,7 +3,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from keras import ops
-from sklearn.datasets import load_digits
 
 import keras_csc
 from keras_csc.layers import ConvSparseCoding2D
@@ -35,7 +34,7 @@ def test_half_precision_is_measured_in_float32(relative):
     weights = np.array([0.0, 0.5, 2.0], "float32")
     found = layer.objective(tf.constant(images()), codes, weights)
     assert found.dtype == "float32"
-    solved = layer.solve(images(), weights, 2000, 1e-4)
+    solved = layer.solve(images(), weights, 100, 1e-4)
     least = layer.objective(tf.constant(images()), solved, weights)
     assert np.all(least < found)
     inputs = images(dtype="float64")
@@ -390,30 +389,26 @@ def test_layer_is_the_synthesis(strides, padding):
     )
 
 
-def test_a_network_of_them_learns_as_transposed_convolutions_do():
-    """From 64 principal components at one place to digits of 8×8 pixels."""
-    pixels = load_digits().images[:512, ..., None] / 16
-    pixels -= pixels.mean(0)
-    _, _, components = np.linalg.svd(pixels.reshape(512, 64))
-    features = (pixels.reshape(512, 64) @ components.T)[:, None, None]
-    errors, first = [], None
-    for layer, arguments in (
-        (ConvSparseDecoding2D, {}),
-        (keras.layers.Conv2DTranspose, {"padding": "same", "use_bias": False}),
+def test_it_learns_as_a_transposed_convolution_does():
+    """Values and gradients are the same, so every step of training is."""
+    results, upstream = [], images((8, 10))
+    for layer in (
+        ConvSparseDecoding2D(2, 4, strides=2),
+        keras.layers.Conv2DTranspose(
+            2, 4, strides=2, padding="same", use_bias=False
+        ),
     ):
-        keras.utils.set_random_seed(0)
-        network = keras.Sequential([keras.Input((1, 1, 64))])
-        for size in ((32, 2), (16, 4), (1, 4)):
-            network.add(layer(*size, strides=2, **arguments))
-        network.compile(keras.optimizers.Adam(0.003), "mse")
-        first = first or network.get_weights()
-        network.set_weights(first)
-        history = network.fit(
-            features, pixels, batch_size=64, epochs=5, verbose=0
-        ).history
-        errors.append(history["loss"])
-    np.testing.assert_allclose(*errors, rtol=1e-5)
-    assert errors[0][-1] < 0.5 * errors[0][0]
+        given, rng = tf.constant(codes()), np.random.default_rng(1)
+        layer.build(given.shape)
+        layer.set_weights([rng.normal(size=w.shape) for w in layer.weights])
+        assert layer.kernel.constraint is None
+        with tf.GradientTape() as tape:
+            tape.watch(given)
+            drawn = layer(given)
+        gradients = tape.gradient(drawn, [given, layer.kernel.value], upstream)
+        results.append([drawn, *gradients])
+    for one, other in zip(*results):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -450,13 +445,6 @@ def test_a_layer_draws_with_the_atoms_of_another(coding, tmp_path):
     assert len(loaded.weights) == len(model.weights)
     expected = model(images((8, 10)))
     np.testing.assert_array_equal(loaded(images((8, 10))), expected)
-
-
-def test_codes_of_unknown_shape():
-    layer = ConvSparseDecoding2D(2, 3)
-    expected = layer(codes())
-    run = tf.function(layer, input_signature=[tf.TensorSpec([None] * 4)])
-    np.testing.assert_allclose(run(codes()), expected, atol=1e-6)
 
 
 # === Another penalty ===

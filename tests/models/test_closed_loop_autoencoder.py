@@ -158,14 +158,6 @@ def test_a_model_comes_back_and_trains_on_bit_by_bit(tmp_path):
         np.testing.assert_allclose(norms, 1, atol=1e-5)
 
 
-def test_a_model_that_was_not_compiled_is_saved_and_loaded(tmp_path):
-    model = small_autoencoder()
-    path = tmp_path / "model.keras"
-    model.save(path)
-    loaded = keras.models.load_model(path)
-    contracts.check_same_weights(model, loaded)
-
-
 RESIDUAL = TranscriptionGame(residual=0.5)
 
 
@@ -292,31 +284,21 @@ def test_half_precision_trains_close_to_single_precision():
 
 def test_keras_callbacks_follow_the_names_of_the_documentation(tmp_path):
     model = small_autoencoder(filters=(3,))
-    model.compile(keras.optimizers.Adam(0.04), run_eagerly=True)
+    model.compile(run_eagerly=True)
     images, _ = small_batch(n=4)
-    callbacks = keras.callbacks
-    never = {"monitor": "val_psnr", "mode": "max", "min_delta": 1e9}
+    watched, path = ("val_psnr",), tmp_path / "best.keras"
     history = model.fit(
         images,
-        batch_size=4,
-        epochs=4,
+        epochs=3,
         verbose=0,
         validation_data=images,
         callbacks=[
-            callbacks.ReduceLROnPlateau(**never, patience=1, factor=0.5),
-            callbacks.CSVLogger(tmp_path / "log.csv"),
-            callbacks.ModelCheckpoint(
-                str(tmp_path / "best.keras"), "val_psnr", mode="max"
-            ),
-            callbacks.BackupAndRestore(tmp_path / "backup"),
-            callbacks.EarlyStopping(**never, patience=2),
+            keras.callbacks.ModelCheckpoint(path, *watched, mode="max"),
+            keras.callbacks.EarlyStopping(*watched, 1e9, 1, mode="max"),
         ],
     ).history
-    assert float(model.optimizer.learning_rate) < 0.04
-    assert len(history["val_psnr"]) == 3
-    assert (tmp_path / "log.csv").read_text().count("\n") == 4
-    loaded = keras.models.load_model(tmp_path / "best.keras")
-    assert loaded.step > 0
+    assert len(history["val_psnr"]) == 2
+    assert keras.models.load_model(path).step > 0
     text = type(model).__doc__
     for name in ("loss", "objective", "val_psnr", "val_cosine"):
         assert name in history and f"`{name}`" in text

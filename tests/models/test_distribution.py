@@ -11,8 +11,6 @@ import pytest
 import tensorflow as tf
 
 from keras_csc.losses import TranscriptionGame
-from keras_csc.replicas import num_replicas
-from keras_csc.replicas import replica_sum
 from tests.helpers.parity import shards
 from tests.helpers.reference_loop import CLASSES
 from tests.helpers.reference_loop import all_weights
@@ -20,7 +18,7 @@ from tests.helpers.reference_loop import plain_game
 from tests.helpers.reference_loop import relative_difference
 from tests.helpers.reference_loop import small_autoencoder
 from tests.helpers.reference_loop import small_batch
-from tests.helpers.reference_loop import spread_weights
+from tests.helpers.reference_loop import spread_autoencoder
 
 OURS = TranscriptionGame("multi", CLASSES, residual=0.5, multistage=2.0)
 PUBLISHED = plain_game(objective="multi", consistency=0.5, inner_step=True)
@@ -28,8 +26,7 @@ PUBLISHED = plain_game(objective="multi", consistency=0.5, inner_step=True)
 
 def make(game, dtype="float32", alternating=False, **overrides):
     keras.utils.set_random_seed(0)
-    model = small_autoencoder(dtype=dtype, **overrides)
-    spread_weights(model)
+    model = spread_autoencoder(dtype=dtype, **overrides)
     model.compile(
         keras.optimizers.SGD(0.05, momentum=0.5),
         keras.optimizers.Adam(0.01, epsilon=1e-3) if alternating else None,
@@ -136,33 +133,3 @@ def test_optimizers_that_need_the_whole_gradient_are_refused(
     with pytest.raises(ValueError, match=f"`{player}` .* `{argument}`: "):
         model.compile(**{player: optimizer})
     small_autoencoder().compile(**{player: optimizer})
-
-
-def test_sums_over_replicas(mirrored):
-    replicas = 2
-    strategy = mirrored(replicas)
-    values = shards(strategy, np.arange(8.0))
-
-    def total(part):
-        with tf.GradientTape() as tape:
-            tape.watch(part)
-            sums = replica_sum({"a": tf.reduce_sum(part), "b": [part]})
-            value = sums["a"] ** 2 / num_replicas()
-        return sums, tape.gradient(value, part), num_replicas()
-
-    sums, gradient, number = strategy.run(total, (values,))
-    for local in strategy.experimental_local_results(sums["a"]):
-        assert float(local) == 28
-    for local in strategy.experimental_local_results(sums["b"][0]):
-        np.testing.assert_array_equal(
-            local, np.arange(8.0).reshape(replicas, -1).sum(0)
-        )
-    for local in strategy.experimental_local_results(gradient):
-        np.testing.assert_allclose(local, 2 * 28)
-    assert set(strategy.experimental_local_results(number)) == {replicas}
-
-
-def test_sums_without_replicas_are_the_tensors():
-    tensors = {"a": tf.constant(1.0)}
-    assert num_replicas() == 1
-    assert replica_sum(tensors)["a"] is tensors["a"]

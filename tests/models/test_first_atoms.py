@@ -136,20 +136,17 @@ def test_a_linear_network_begins_as_principal_components_of_images(images):
     assert error < 1.1 * best
 
 
-@pytest.mark.parametrize("network, factor", [("csc", 3.0), ("conv", 2.0)])
-def test_images_are_a_linear_function_of_the_first_features(
-    images, network, factor
-):
-    """With a few times the error of so many principal components of them."""
-    encoder = make(images, 3.0, network=network).encoder
+def test_images_are_a_linear_function_of_the_first_features(images):
+    """With twice the error of so many principal components of them."""
+    encoder = make(images, 3.0, network="conv").encoder
     error = residual(np.asarray(encoder(images)), images)
     pixels = images.reshape(len(images), -1)
     spectrum = np.linalg.eigvalsh(np.cov(pixels.T.astype("float64")))
     best = len(images) * spectrum[:-31].sum()
     random = ClosedLoopAutoencoder.from_preset(
-        "digits", load_weights=False, feature_dim=32, network=network
+        "digits", load_weights=False, feature_dim=32, network="conv"
     )
-    assert best < error < factor * best
+    assert best < error < 2 * best
     assert error < 0.5 * residual(np.asarray(random.encode(images)), images)
 
 

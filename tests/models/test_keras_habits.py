@@ -11,8 +11,6 @@ from tests.helpers.reference_loop import sgd
 from tests.helpers.reference_loop import small_autoencoder
 from tests.helpers.reference_loop import small_batch
 
-SCHEDULE = keras.optimizers.schedules.ExponentialDecay
-
 
 def compiled(*optimizers, **arguments):
     model = small_autoencoder()
@@ -202,15 +200,13 @@ def kernels(model):
     return [layer.kernel.numpy() for layer in layers]
 
 
-def start_of_array(images):
-    return images
+GIVEN = {
+    "array": lambda images: images,
+    "batches": lambda x: tf.data.Dataset.from_tensor_slices(x).batch(3),
+}
 
 
-def start_of_batches(images):
-    return tf.data.Dataset.from_tensor_slices(images).batch(3)
-
-
-@pytest.mark.parametrize("given", [start_of_array, start_of_batches])
+@pytest.mark.parametrize("given", GIVEN.values(), ids=GIVEN)
 def test_fit_begins_at_first_atoms_of_its_images(given):
     """As the command does; atoms that are not new stay."""
     images, still = small_batch(n=12)[0], keras.optimizers.SGD(0.0)
@@ -223,29 +219,22 @@ def test_fit_begins_at_first_atoms_of_its_images(given):
         np.testing.assert_allclose(one, other, atol=1e-5)
 
 
-def frozen(model, images):
-    model.encoder.head.trainable = False
+CASES = {
+    "frozen": lambda model, _: setattr(model.encoder.head, "trainable", False),
+    "calibrated": lambda model, images: model.decoder.calibrate(images),
+    "old": lambda model, images: model.encoder(images, training=True),
+    "few": lambda *_: None,  # fewer images than features
+}
 
 
-def calibrated(model, images):
-    model.decoder.calibrate(images)
-
-
-def with_statistics(model, images):
-    model.encoder(images, training=True)
-
-
-CASES = {"frozen": frozen, "calibrated": calibrated, "old": with_statistics}
-
-
-@pytest.mark.parametrize("case", [*CASES, "few"])
+@pytest.mark.parametrize("case", CASES)
 def test_fit_keeps_atoms_that_are_not_new(case):
     images, model = small_batch(n=12)[0], small_autoencoder()
     model.make_weights()
-    CASES.get(case, lambda *_: None)(model, images)
+    CASES[case](model, images)
     before = kernels(model)
     model.compile(keras.optimizers.SGD(0.0), run_eagerly=True)
-    if case == "few":  # fewer images than features
+    if case == "few":
         with pytest.warns(UserWarning, match="first atoms are random: .* as"):
             model.fit(images[:3], verbose=0)
     else:

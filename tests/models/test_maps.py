@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from keras_csc.models import Tiles
 from tests.helpers.reference_loop import small_autoencoder
-from tests.helpers.reference_loop import spread_weights
+from tests.helpers.reference_loop import spread_autoencoder
 
 STRIDE = 4
 NETWORKS = {
@@ -17,9 +17,7 @@ NETWORKS = {
 
 
 def make(**changes):
-    model = small_autoencoder(features="map", **changes)
-    spread_weights(model)
-    return model
+    return spread_autoencoder(features="map", **changes)
 
 
 @pytest.fixture(scope="module", params=NETWORKS)
@@ -134,19 +132,16 @@ def test_tiles_take_bytes(csc):
     )
 
 
-def test_wrong_tiles_are_named(csc):
-    with pytest.raises(ValueError, match="`size` must be"):
-        Tiles(csc, 0)
-    with pytest.raises(ValueError, match="features='map'"):
-        Tiles(small_autoencoder())
-    with pytest.raises(ValueError, match="8×8 pixels"):
-        Tiles(csc).encode(draw(5, 20))
-
-
 def test_tiles_name_what_is_wrong_as_of_the_whole(csc):
     tiles, images = Tiles(csc, 8), draw(20, 9, batch=3)
-    with pytest.raises(ValueError, match=r"Received: \(20, 9, 1\)"):
-        tiles.encode(images[0])
+    for function, message in (
+        (lambda: Tiles(csc, 0), "`size` must be"),
+        (lambda: Tiles(small_autoencoder()), "features='map'"),
+        (lambda: tiles.encode(draw(5, 20)), "8×8 pixels"),
+        (lambda: tiles.encode(images[0]), r"Received: \(20, 9, 1\)"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            function()
     features = tiles.encode(images)
     for values in (images, features):
         values[1, 2, 0, 0] = values[2, 0, 0, 0] = np.nan

@@ -130,18 +130,6 @@ def test_no_iteration_is_kept_for_the_gradient():
     assert not any("TensorList" in name for name in many)
 
 
-def test_no_gradient_flows_to_the_step():
-    """A solution does not depend on it."""
-    images, kernel, step_size = map(tf.convert_to_tensor, problem())
-    with tf.GradientTape() as tape:
-        tape.watch([images, step_size])
-        codes = ops.solve_sparse_code(
-            images, kernel, 0.2, step_size, iterations=5
-        )
-    by_images, by_step = tape.gradient(codes, [images, step_size])
-    assert np.any(by_images) and by_step is None
-
-
 def test_every_example_is_solved():
     rng = np.random.default_rng(0)
     roots = rng.normal(size=(3, 6, 6))

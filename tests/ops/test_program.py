@@ -112,34 +112,18 @@ def test_a_measurement_is_a_convolution_and_a_mask():
     assert ops.Measurement().adjoint(images) is images
 
 
-def test_rows_are_divided_by_their_norm():
-    rows = np.random.default_rng(0).normal(size=(5, 3)) * [
-        [1e-4],
-        [1],
-        *3 * [[1e4]],
-    ]
-    expected = rows / np.linalg.norm(rows, axis=1, keepdims=True)
-    np.testing.assert_allclose(
-        to_sphere(tf.constant(rows)), expected, rtol=1e-12
-    )
-
-
-def test_a_row_of_zeros_has_a_gradient():
-    rows = tf.zeros((2, 3))
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "int32"])
+def test_rows_are_divided_by_their_norm(dtype):
+    """A row of zeros stays, and has a gradient."""
     with tf.GradientTape() as tape:
+        rows = tf.constant([[0, 0], [3, 4], [-3000, 4000]], dtype)
         tape.watch(rows)
         result = to_sphere(rows)
-    assert np.isfinite(tape.gradient(result, rows)).all()
-
-
-@pytest.mark.parametrize(
-    "dtype, expected",
-    [("float16", "float16"), ("float64", "float64"), ("int32", "float32")],
-)
-def test_rows_of_other_types(dtype, expected):
-    result = to_sphere(tf.constant([[0, 0], [3, 4]], dtype))
-    assert result.dtype == expected
-    np.testing.assert_allclose(result, [[0, 0], [0.6, 0.8]], rtol=1e-3)
+    assert result.dtype == ("float32" if dtype == "int32" else dtype)
+    expected = [[0, 0], [0.6, 0.8], [-0.6, 0.8]]
+    np.testing.assert_allclose(result, expected, rtol=1e-3)
+    if dtype in ("float32", "float64"):
+        assert np.isfinite(tape.gradient(result, rows)).all()
 
 
 @settings(max_examples=10)

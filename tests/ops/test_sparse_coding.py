@@ -39,23 +39,6 @@ def test_every_step_is_that_of_a_plain_loop(
         )
 
 
-def test_images_of_unknown_size_and_python_numbers():
-    images, kernel, step_size = problem()
-
-    @tf.function(
-        input_signature=[tf.TensorSpec((None, None, None, 2), "float64")]
-    )
-    def run(images):
-        return ops.sparse_code(
-            images, kernel, 0.3, float(step_size), iterations=3
-        )
-
-    expected = references.solve_sparse_code(
-        images, kernel, 0.3, step_size, iterations=3
-    )
-    np.testing.assert_allclose(run(images), expected, atol=1e-12)
-
-
 @pytest.mark.parametrize(
     "sparsity, nonnegative, kernel_size, strides, padding, iterations",
     [
@@ -119,11 +102,6 @@ def test_black_images_have_a_gradient_where_there_is_no_sparsity():
     np.testing.assert_allclose(
         np.sum(gradient * direction), np.sum(weights * codes), rtol=1e-10
     )
-
-
-def test_a_prox_says_itself_which_codes_there_may_be():
-    with pytest.raises(ValueError, match="`prox` goes with nonnegative=False"):
-        ops.sparse_code(*problem()[:2], 0.1, 0.1, True, prox=lambda v, t: v)
 
 
 @pytest.mark.parametrize("size, kernel_size, strides", [(6, 3, 1), (16, 4, 2)])

@@ -14,8 +14,7 @@ from keras_csc.visualization.atoms import encoder_atoms
 from tests.helpers import pages as browser
 from tests.helpers.pages import Page
 from tests.helpers.pages import pixels
-from tests.helpers.reference_loop import small_autoencoder
-from tests.helpers.reference_loop import spread_weights
+from tests.helpers.reference_loop import spread_autoencoder
 
 NAMES = ["<script>alerted = 1</script>", 'a & "b"' + "x" * 120, "Ünï"]
 LOG = [
@@ -46,9 +45,7 @@ CARD = {
 
 def make(seed=0, **changes):
     keras.utils.set_random_seed(seed)
-    model = small_autoencoder(**{"nonnegative": True, **changes})
-    spread_weights(model)
-    return model
+    return spread_autoencoder(**{"nonnegative": True, **changes})
 
 
 def draw(count, channels=1, seed=0):
@@ -294,18 +291,10 @@ def test_curves_are_those_of_the_log(page):
 # === Files ===
 
 
-def test_a_report_is_replaced_at_once(tmp_path, of_maps):
-    path = tmp_path / "new" / "page.html"
-    for _ in range(2):
-        report.write_report(path, of_maps[0], "twice")
-    assert list(path.parent.iterdir()) == [path]
-    assert report.MARK in path.read_bytes()[:1000]
-
-
 # === In a browser ===
 
 IN_BROWSER = pytest.mark.skipif(
-    not browser.available(), reason="Playwright or Chromium is not installed"
+    not browser.available(), reason="`make test-browser` runs them"
 )
 FOCUSED = """() => {
     const e = document.activeElement;

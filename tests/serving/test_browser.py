@@ -21,11 +21,11 @@ from keras_csc.restoration import estimate_noise
 from tests.helpers import pages as browser
 from tests.helpers.exporting import tiny_model
 
+if not browser.available():
+    pytest.skip("`make test-browser` runs them", allow_module_level=True)
 for module in ("onnxruntime", "tf2onnx"):
     pytest.importorskip(module)
 SOURCE = pathlib.Path(__file__).parents[2] / "serving" / "browser"
-if not browser.available():
-    pytest.skip("no Chromium or Playwright", allow_module_level=True)
 if not (SOURCE / "node_modules" / "onnxruntime-web").is_dir():
     pytest.skip("no onnxruntime-web: npm ci", allow_module_level=True)
 
@@ -95,19 +95,6 @@ def denoising(serve, tmp_path_factory):
     export_denoiser(denoiser, folder, runtime="onnx")
     folder, url = serve(folder)
     return denoiser, folder, f"{url}denoise.html"
-
-
-@pytest.fixture(scope="module")
-def tab():
-    with browser.browser_page(1280, 900) as page:
-        page.set_default_timeout(20_000)
-        yield page
-
-
-@pytest.fixture
-def quiet(tab):
-    """The window, which must say nothing wrong and ask nobody else."""
-    yield from browser.quiet(tab)
 
 
 def picture(path, height, width, seed=0, mode="RGB"):

@@ -85,15 +85,6 @@ def test_pictures_are_those_of_the_model(
             assert np.abs(found - expected[..., 0]).max() <= 1
 
 
-def test_pixels_and_images_are_those_of_the_package():
-    values = np.arange(256, dtype="uint8")
-    images = np.linspace(-1.2, 1.2, 1001)
-    ours = client.from_pixels(values)
-    assert np.array_equal(ours, pixels.from_pixels(values))
-    ours = client.to_pixels(images)
-    assert np.array_equal(ours, pixels.to_pixels(images))
-
-
 def refused(run, arguments, words):
     code, text = run(*arguments, "--retries=0")
     assert code == 2 and words in text, (arguments, text)

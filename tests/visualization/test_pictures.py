@@ -2,8 +2,6 @@
 
 import numpy as np
 import pytest
-from matplotlib.figure import Figure
-from PIL import Image
 from sklearn.metrics.pairwise import cosine_similarity
 
 from keras_csc.models import Encoder
@@ -15,15 +13,11 @@ from keras_csc.visualization import found_and_drawn
 from keras_csc.visualization import growing_picture
 from keras_csc.visualization import image_grid
 from keras_csc.visualization import pixel_atoms
-from keras_csc.visualization import save_figure
-from keras_csc.visualization import save_png
 from keras_csc.visualization import similarity_figure
 from keras_csc.visualization import strongest_atoms
-from keras_csc.visualization.atoms import code_shades
 from keras_csc.visualization.atoms import encoder_atoms
 from tests.helpers import references
-from tests.helpers.reference_loop import small_autoencoder
-from tests.helpers.reference_loop import spread_weights
+from tests.helpers.reference_loop import spread_autoencoder
 
 GAP = 4
 CAPTION = 36  # Two lines.
@@ -83,38 +77,6 @@ def test_reconstructions_stand_beneath_their_images():
         assert np.all(column[6] == 255)
 
 
-def test_labels_add_a_gutter_only():
-    sets = [random_images(4, seed=seed) for seed in range(3)]
-    plain = comparison_grid(sets, columns=2, scale=4)
-    labelled = comparison_grid(
-        sets, ["image", "CSC-CTRL", "VAE"], columns=2, scale=4
-    )
-    gutter = labelled.shape[1] - plain.shape[1]
-    np.testing.assert_array_equal(labelled[:, gutter:], plain)
-    group = 3 * 25 + 9
-    for top in (2, 2 + group):
-        for row in range(3):
-            text = labelled[top + 25 * row : top + 25 * row + 24, :gutter]
-            ink = np.flatnonzero(np.any(text < 128, axis=(1, 2)))
-            assert 4 < np.mean(ink) < 20
-    np.testing.assert_array_equal(
-        labelled[2 : 2 + 74, :gutter],
-        labelled[2 + group : 2 + group + 74, :gutter],
-    )
-
-
-def test_pictures_are_written_in_a_new_folder(tmp_path):
-    folder = tmp_path / "runs" / "first"
-    picture = to_pixels(random_images(1))[0]
-    save_png(str(folder / "grid.png"), picture)
-    with Image.open(folder / "grid.png") as image:
-        np.testing.assert_array_equal(np.asarray(image), picture)
-    save_figure(folder / "figure.svg", Figure(figsize=(1, 1)))
-    assert (folder / "figure.svg").read_bytes().startswith(b"<?xml")
-    names = sorted(path.name for path in folder.iterdir())
-    assert names == ["figure.svg", "grid.png"]
-
-
 def test_similarity_figure_sorts_and_marks_classes():
     labels = np.array([7, 3, 9, 9, 3, 9, 7, 3, 9, 9, 3, 9])
     features = np.random.default_rng(0).normal(size=(12, 5))
@@ -146,17 +108,6 @@ def test_class_similarity_is_the_mean_over_pairs():
             assert means[i, j] == pytest.approx(block.mean(), abs=1e-6)
     means, _ = class_similarity(features[:3], [0, 1, 1])
     assert np.isnan(means[0, 0]) and not np.isnan(means[1, 1])
-
-
-def test_many_classes_have_ticks_apart():
-    classes = 1000
-    labels = np.arange(2 * classes) % classes
-    figure = similarity_figure(np.eye(classes, 64)[labels] + 0.1, labels)
-    figure.canvas.draw()
-    ticks = figure.axes[0].get_yticklabels()
-    boxes = sorted(each.get_window_extent().y0 for each in ticks)
-    height = ticks[0].get_window_extent().height
-    assert len(boxes) >= 8 and np.all(np.diff(boxes) > height)
 
 
 # === Atoms ===
@@ -238,34 +189,12 @@ def test_atoms_are_scaled_about_mid_grey():
         assert j == 3 or tile.min() == 0 or tile.max() == 255
 
 
-def test_the_first_atoms_are_drawn_so_large_that_they_are_seen():
-    kernel = random_kernel(7, 7, 1, 200)
-    grid = atom_grid(kernel)
-    np.testing.assert_array_equal(grid, atom_grid(kernel[..., :64]))
-    assert grid.shape == (2 + 8 * (49 + 2), 2 + 8 * (49 + 2), 3)
-    with pytest.raises(ValueError, match=r"pixel_atoms.*\(3, 3, 16, 2\)"):
-        atom_grid(random_kernel(3, 3, 16, 2))
-
-
-def test_codes_are_red_or_blue_by_their_size():
-    codes = np.zeros((4, 5, 2), "float32")
-    codes[0, 0, 0], codes[1, 2, 1] = -4.0, 1.0
-    shades = code_shades(codes)
-    assert shades.shape == (2, 4, 5, 4)
-    assert np.argwhere(shades[..., 3]).tolist() == [[0, 0, 0], [1, 1, 2]]
-    assert shades[0, 0, 0, 3] == 255 and shades[1, 1, 2, 3] == 128
-    assert shades[0, 0, 0, 2] > shades[0, 0, 0, 0]
-    assert shades[1, 1, 2, 0] > shades[1, 1, 2, 2]
-
-
 # === Explanations ===
 
 
 @pytest.fixture(scope="module")
 def model():
-    model = small_autoencoder(image_shape=(8, 8, 3), filters=(7, 5))
-    spread_weights(model)
-    return model
+    return spread_autoencoder(image_shape=(8, 8, 3), filters=(7, 5))
 
 
 @pytest.fixture(scope="module")
@@ -347,16 +276,6 @@ def test_found_stands_beside_drawn(explanation, stage):
             np.testing.assert_array_equal(red[plain], codes[plain] > 0)
 
 
-def test_atoms_that_are_not_active_are_left_out(model):
-    kernel = model.encoder.coding_layers[0].kernel
-    value = kernel.numpy()
-    kernel.assign(value * (np.arange(7) < 2))
-    picture = strongest_atoms(model.explain(image()), maximum=7)
-    two = strongest_atoms(model.explain(image()), maximum=2)
-    kernel.assign(value)
-    np.testing.assert_array_equal(picture, two)
-
-
 def test_what_is_refused(model, explanation):
     with pytest.raises(ValueError, match="`stage`.*at most 2.*3"):
         growing_picture(explanation, stage=3)
@@ -364,13 +283,3 @@ def test_what_is_refused(model, explanation):
         strongest_atoms(explanation, stage=0)
     with pytest.raises(ValueError, match="active atom.*7 atoms"):
         strongest_atoms(model.explain(image(), sparsity=100.0))
-
-
-def test_photographs_are_averaged():
-    model = small_autoencoder(features="map", filters=(4, 4))
-    image = np.full((40, 100, 1), 0.5)
-    picture = growing_picture(model.explain(image), side=50)
-    assert picture.shape[0] == 2 * GAP + CAPTION + 20
-    last = picture[-20 - GAP : -GAP, -50 - GAP : -GAP]
-    middle = last[:, last.shape[1] // 2 - 20 : last.shape[1] // 2 + 20]
-    np.testing.assert_array_equal(middle, to_pixels(0.5))
