@@ -115,12 +115,15 @@ Sort:
     image_size: Side of the squares, in pixels, that are seen of pictures. By
         default the median of the shorter sides, at most 64.
     groups: How many groups to make without folders.
+    false_alarms: Share of rightly filed pictures that may be called doubtful.
+        At most this share of all pictures is.
 """,
     ["data_dir", "output"],
     data_dir=(None, kinds.FOLDER),
     output=(None, kinds.PATH),
     image_size=(None, Integer(12, 256)),
     groups=(10, Integer(1, 100)),
+    false_alarms=(0.05, kinds.Number(0, 1)),
 )
 
 

@@ -43,19 +43,26 @@ def main(options):
     title = pathlib.Path(options.data_dir).resolve().name
     report = {"folder": title, "made": identification()}
     with new_folder(output) as temporary:
-        layer = None
+        layer = doubtful = None
         if found.ridge:
             layer = found.ridge.layer
             share, spread = sorting.accuracy(found)
             print(f"held-out accuracy {share:.2f} ± {spread:.2f}")
             report["accuracy"] = {"share": share, "uncertainty": spread}
             report["strangers"] = found.strangers
+            doubtful = sorting.doubts(
+                found.labels, found.ridge, options.false_alarms
+            )
+            flagged, most = len(doubtful.numbers), doubtful.most
+            print(f"{flagged} of {len(files)} pictures are doubtful")
+            print(f"Up to {most} would be if all were filed rightly")
+            report["doubts"] = {"count": flagged, "if_filed_rightly": most}
         sorting.model(found).save(temporary / "model.keras")
         names = found.names if layer else ()
         export_features(found.features, temporary / "model" / "1", layer, names)
-        report["pictures"] = sorting.record(found)
+        report["pictures"] = sorting.record(found, doubtful)
         write_json(temporary / "sorted.json", report)
-        text = sorting.page(found, title)
+        text = sorting.page(found, title, doubtful)
         (temporary / "index.html").write_bytes(
             text.encode("utf-8", "xmlcharrefreplace")
         )

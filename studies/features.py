@@ -4,8 +4,9 @@
 
 Fits to training images and judges the test images: by the linear classifier in
 closed form, and by the ten most alike training images. Or, with --few, to 30
-images of each class, drawn five times. Puts its rows in studies/features.json;
-seconds are of the processor.
+images of each class, drawn five times. With `--methods doubts --few` it counts
+how many of them `keras-csc sort` calls doubtful. Puts its rows in
+studies/features.json; seconds are of the processor.
 """
 
 import argparse
@@ -21,6 +22,7 @@ from sklearn.decomposition import PCA
 import keras_csc
 from keras_csc.features import SparseFeatures
 from keras_csc.features import ridge_classifier
+from keras_csc.features import sorting
 from keras_csc.metrics.features import knn_accuracy
 from keras_csc.pixels import from_pixels
 from studies import tables
@@ -33,6 +35,9 @@ SHAPES = {
     "digits": (16, 16, 1),
 }
 FEW, DRAWS, NEIGHBOURS = 30, 5, 10
+# Images that are put into another folder, how many of the first are judged, and
+# draws.
+MOVED, FIRST, DOUBTED = (0, 20), (20, 24, 50), 3
 PRESET = "csc_ctrl_cifar10_unlabelled"
 
 
@@ -130,6 +135,31 @@ def judged(method, train, test):
     return row | {"seconds": time.process_time() - began}
 
 
+def doubted(train):
+    """How many images are doubtful: a row for each count of moved images."""
+    images, labels = train
+    classes, rows = int(labels.max()) + 1, {}
+    features = ours(from_pixels(images), from_pixels(images[:1]))[0]
+    for moved in MOVED:
+        rng = np.random.default_rng(0)
+        which = rng.choice(len(labels), moved, replace=False)
+        filed = labels.copy()
+        filed[which] += rng.integers(1, classes, moved)
+        filed %= classes
+        doubts = sorting.doubts(filed, ridge_classifier(features, filed))
+        first = np.isin(np.argsort(-doubts.ratio), which)
+        noticed = int(np.isin(doubts.numbers, which).sum())
+        rows[f"doubts, {moved} moved"] = {
+            "doubtful": len(doubts.numbers),
+            "noticed": noticed,
+            "false_alarms": (len(doubts.numbers) - noticed)
+            / (len(labels) - moved),
+            "otherwise": int(np.sum(doubts.ratio > 1)),
+            **{f"moved_of_first_{n}": int(first[:n].sum()) for n in FIRST},
+        }
+    return rows
+
+
 def drawn(train, seed):
     """`FEW` training images of each class."""
     images, labels = train
@@ -168,16 +198,23 @@ def main():
     for method in given.methods:
         draws = [drawn(train, seed) for seed in range(DRAWS)]
         draws = draws if given.few else [train]
-        rows = [judged(method, each, test) for each in draws]
-        row = {"data": given.data, "images": len(draws[0][0])}
-        row |= {"method": method, "draws": len(draws)}
-        for key in rows[0]:
-            values = [each[key] for each in rows if each[key] is not None]
-            row[key] = float(np.mean(values)) if values else None
-        row["deviation"] = float(np.std([each["linear"] for each in rows]))
-        row["about"] = identification()
-        tables.put(RESULTS, [row], KEYS)
-        print(row, flush=True)
+        if method == "doubts":
+            found = [doubted(each) for each in draws[:DOUBTED]]
+        else:
+            found = [{method: judged(method, each, test)} for each in draws]
+        for name in found[0]:
+            rows = [each[name] for each in found]
+            row = {"data": given.data, "images": len(draws[0][0])}
+            row |= {"method": name, "draws": len(rows)}
+            for key in rows[0]:
+                values = [each[key] for each in rows if each[key] is not None]
+                row[key] = float(np.mean(values)) if values else None
+            if "linear" in row:
+                linear = [each["linear"] for each in rows]
+                row["deviation"] = float(np.std(linear))
+            row["about"] = identification()
+            tables.put(RESULTS, [row], KEYS)
+            print(row, flush=True)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ import math
 
 import keras
 import numpy as np
-from scipy.signal import convolve2d
 from sklearn.cluster import KMeans
 
 from keras_csc import html
@@ -23,18 +22,20 @@ from keras_csc.version import __version__
 FILTERS, NEIGHBOURS = 1600, 6
 # Share of a folder's own pictures that count as strangers.
 REJECTED = 0.05
-# A page has so many pictures in a row, doubts, and classes in one table, and at
-# most so many typical pictures, so that it weighs less than 6 MB.
-ROW, DOUBTS, MOST_CELLS, TYPICAL = 8, 24, 20, 240
+# A page has so many pictures in a row, alike ones of a folder, doubts with
+# pictures, and classes in one table, and at most so many typical pictures, so
+# that it weighs less than 6 MB.
+ROW, ALIKE, DOUBTS, MOST_CELLS, TYPICAL = 8, 3, 50, 20, 240
 COMPARED = 1000  # pictures at once
 TWINS = 0.999  # least cosine
-FOR, AGAINST = np.array([194, 69, 45]), np.array([31, 111, 180])
+LEAST = 1e-30  # of a probability in a quotient, or of a norm
 
 Sorted = collections.namedtuple(
     "Sorted",
     [
         *("images", "labels", "names", "files"),
-        *("features", "ridge", "nearest", "cosines", "strangers"),
+        *("features", "ridge", "vectors", "nearest", "cosines"),
+        *("likeness", "strangers"),
     ],
 )
 Sorted.__doc__ = """What `sort_pictures` finds.
@@ -46,12 +47,32 @@ Fields:
     files: list of str.
     features: `SparseFeatures`.
     ridge: `features.ridge.Ridge`; `None` without folders.
+    vectors: floats `(count, dimensions)`, of norm 1, whose cosines say how
+        alike pictures are. Without folders: `SparseFeatures.embed`. With
+        folders a cosine is the mean of two: the cosine of `embed`, and the
+        cosine of the scores, centred, of the classifiers that did not see the
+        pictures.
     nearest: ints `(count, k)`, the most alike of the other pictures.
     cosines: floats `(count, k)`, of these pictures.
+    likeness: floats `(count,)`, the greatest cosine of `embed` with another
+        picture.
     strangers: dict, or `None` without folders. A picture counts as belonging
-        to no folder if the cosine of its nearest picture is below `threshold`.
+        to no folder if its likeness is below `threshold`.
         `rejected` is the share of pictures that count so beside all others,
         `noticed` without the others of their folder.
+"""
+Doubts = collections.namedtuple(
+    "Doubts", ["numbers", "most", "own", "other", "folder", "ratio"]
+)
+Doubts.__doc__ = """What `doubts` finds.
+
+Fields:
+    numbers: ints, of the doubtful pictures, the greatest ratio first.
+    most: int, how many are doubtful at most if all are filed rightly.
+    own: floats `(count,)`, the probability of each picture's folder.
+    other: floats `(count,)`, the probability of the likeliest other folder.
+    folder: ints `(count,)`, this other folder.
+    ratio: floats `(count,)`, `other / own`.
 """
 
 
@@ -90,16 +111,26 @@ def sort_pictures(images, labels, names, files, groups=10, seed=0):
     else:
         ridge = ridge_classifier(found, labels, seed=seed)
     nearest, cosines, others = _neighbours(vectors, labels)
-    strangers = None
+    likeness, strangers = cosines[:, 0], None
     if ridge:
-        threshold = float(np.quantile(cosines[:, 0], REJECTED))
+        threshold = float(np.quantile(likeness, REJECTED))
         strangers = {
             "threshold": threshold,
-            "rejected": float(np.mean(cosines[:, 0] < threshold)),
+            "rejected": float(np.mean(likeness < threshold)),
             "noticed": float(np.mean(others < threshold)),
         }
-    given = images, labels, names, files, features, ridge
-    return Sorted(*given, nearest, cosines, strangers)
+        vectors = _with_scores(vectors, ridge.probabilities)
+        nearest, cosines, _ = _neighbours(vectors, labels)
+    given = images, labels, names, files, features, ridge, vectors
+    return Sorted(*given, nearest, cosines, likeness, strangers)
+
+
+def _with_scores(vectors, probabilities):
+    """Vectors whose cosines are the means of two: of these, and of scores."""
+    scores = np.log(np.maximum(probabilities, LEAST))
+    scores -= scores.mean(1, keepdims=True)
+    scores /= np.maximum(np.linalg.norm(scores, axis=1, keepdims=True), LEAST)
+    return np.concatenate([vectors, scores], 1) / math.sqrt(2)
 
 
 def _neighbours(vectors, labels):
@@ -141,28 +172,58 @@ def model(found):
     return made
 
 
-def doubts(found):
-    """Pictures that are judged otherwise than their folder says.
+def doubts(labels, ridge, false_alarms=0.05):
+    """Which pictures may be filed wrongly.
+
+    The ratio of a picture in folder `y` is `r = max_{k≠y} p_k / p_y`, by the
+    classifier that did not see the picture. A picture is doubtful if
+
+        r > max(1, t),   t = the quantile 1 - α of the ratios of all pictures.
+
+    So at most `⌈α n⌉` of `n` pictures are doubtful. If all are filed rightly,
+    the share of false alarms is at most `α`, up to rounding, for any
+    classifier. Misfiled pictures are among the `n`, as nobody knows them. They
+    raise `t`: then fewer than `α n` are false alarms. If more than `α n` are
+    misfiled, not all are noticed. Then move the doubtful ones and sort again,
+    or choose a larger `α`.
+
+    Args:
+        labels: ints `(count,)`, the folders.
+        ridge: `features.ridge.Ridge`, of these labels.
+        false_alarms: float `α` in [0, 1]. With 1, all pictures are doubtful for
+            which another folder is more probable.
 
     Returns:
-        Numbers of pictures, the least probable of its folder first.
+        `Doubts`.
     """
-    probabilities = found.ridge.probabilities
-    own = probabilities[np.arange(len(found.labels)), found.labels]
-    wrong = np.flatnonzero(probabilities.argmax(1) != found.labels)
-    return wrong[np.argsort(own[wrong])]
+    count = len(labels)
+    others = ridge.probabilities.astype("float64")
+    own = np.maximum(others[np.arange(count), labels], LEAST)
+    others[np.arange(count), labels] = -1
+    other = others.max(1)
+    ratio = other / own
+    most = math.ceil(round(false_alarms * count, 6))
+    order = np.argsort(-ratio, kind="stable")[:most]
+    numbers = order[ratio[order] > 1]
+    return Doubts(numbers, most, own, other, others.argmax(1), ratio)
 
 
-def record(found):
-    """What was found of every picture, for JSON."""
+def record(found, doubtful=None):
+    """What was found of every picture, with `Doubts` of folders, for JSON."""
     rows = []
     for number, file in enumerate(found.files):
         row = {"file": file, "folder": found.names[found.labels[number]]}
-        if found.ridge:
+        if doubtful:
             probabilities = found.ridge.probabilities[number]
-            row["probabilities"] = {
-                found.names[each]: round(float(probabilities[each]), 4)
-                for each in np.argsort(-probabilities)[:5]
+            row |= {
+                "probability": float(f"{doubtful.own[number]:.4g}"),
+                "other_folder": found.names[doubtful.folder[number]],
+                "other_probability": float(f"{doubtful.other[number]:.4g}"),
+                "doubtful": number in doubtful.numbers,
+                "probabilities": {
+                    found.names[each]: round(float(probabilities[each]), 4)
+                    for each in np.argsort(-probabilities)[:5]
+                },
             }
         row["nearest"] = [
             {"file": found.files[other], "cosine": round(float(cosine), 4)}
@@ -174,56 +235,27 @@ def record(found):
     return rows
 
 
-def evidence(found, number, label):
-    """Where a picture speaks for a class, and where for its own folder.
-
-    By the classifier that did not see the picture, the class is `q` times as
-    probable as the folder. The shares of all places add up to `log q`, but for
-    a number that is alike for all pictures.
-
-    Returns:
-        float array `(height, width)`, the share of each patch spread over it.
-    """
-    kernel = found.ridge.layers[found.ridge.fold_of[number]].get_weights()[0]
-    weights = kernel[:, label] - kernel[:, found.labels[number]]
-    image = from_pixels(found.images[number : number + 1])
-    places = found.features.evidence(image, weights)[0]
-    size = found.features.kernel_size
-    return convolve2d(places, np.full((size, size), size**-2))
-
-
-def drawn(image, shares):
-    """A picture in grey, red where shares are above 0, blue where below."""
-    grey = 90 + 0.5 * image.mean(-1, keepdims=True)
-    strength = np.abs(shares) / max(np.quantile(np.abs(shares), 0.99), 1e-9)
-    strength = 0.8 * np.minimum(strength, 1)[..., None]
-    colour = np.where(shares[..., None] > 0, FOR, AGAINST)
-    return np.rint(grey + strength * (colour - grey)).astype("uint8")
-
-
-def page(found, title):
-    """Text of an HTML page of what was found."""
-    parts = {"accuracy": None, "pairs": [], "doubts": [], "strangers": []}
+def page(found, title, doubtful=None):
+    """Text of an HTML page of what was found, with `Doubts` of folders."""
+    parts = {"accuracy": None, "pairs": [], "strangers": []}
     by_class = [
         np.flatnonzero(found.labels == n) for n in range(len(found.names))
     ]
     if found.ridge:
         probabilities = found.ridge.probabilities
-        judged = probabilities.argmax(1)
         counts = np.zeros((len(found.names),) * 2, int)
-        np.add.at(counts, (found.labels, judged), 1)
-        wrong = doubts(found)
-        alone = np.argsort(found.cosines[:, 0])
+        np.add.at(counts, (found.labels, probabilities.argmax(1)), 1)
         parts |= {
             "accuracy": accuracy(found),
             "counts": counts if len(counts) <= MOST_CELLS else None,
             "pairs": _confused(counts),
-            "doubts": [
-                _doubt(found, number, judged) for number in wrong[:DOUBTS]
+            "doubts": doubtful,
+            "alike": [
+                _alike(found, number, doubtful.folder[number])
+                for number in doubtful.numbers[:DOUBTS]
             ],
-            "wrong": len(wrong),
-            "twins": int(np.sum(found.cosines[:, 0] > TWINS)),
-            "strangers": alone[:ROW],
+            "twins": int(np.sum(found.likeness > TWINS)),
+            "strangers": np.argsort(found.likeness)[:ROW],
         }
         by_class = [
             rows[np.argsort(-probabilities[rows, label])]
@@ -243,15 +275,15 @@ def page(found, title):
     )
 
 
-def _doubt(found, number, judged):
-    label = judged[number]
-    shares = evidence(found, number, label)
-    return {
-        "number": number,
-        "name": found.names[label],
-        "share": found.ridge.probabilities[number, label],
-        "picture": drawn(found.images[number], shares),
-    }
+def _alike(found, number, other):
+    """The pictures most alike a picture, of another folder and of its own."""
+    cosines = found.vectors @ found.vectors[number]
+    cosines[number] = -np.inf
+    order = np.argsort(-cosines)[:-1]
+    return [
+        order[found.labels[order] == label][:ALIKE]
+        for label in (other, found.labels[number])
+    ]
 
 
 def _confused(counts):

@@ -198,7 +198,7 @@ CASES = [
     # The process.
     (f"{SHORT} --strategy=mirrored --logical_devices=2", OK, "", nothing),
     (f"{SHORT} --logical_devices=2", NO, "strategy=mirrored", nothing),
-    ("train.py --help | head -1; test ${PIPESTATUS[0]} = 141", OK, "", nothing),
+    ("train.py --help | true; test ${PIPESTATUS[0]} = 141", OK, "", nothing),
     (f"KERAS_HOME=keras {SHORT}", OK, "",
      lambda: write("keras/keras.json", '{"floatx": "float16"}')),
     (f"LC_ALL=C PYTHONUTF8=0 {SHORT}", OK, "", nothing),

@@ -1,6 +1,8 @@
 """Folders of pictures, sorted: the page, the record, the model elsewhere."""
 
+import html
 import json
+import re
 import shutil
 
 from keras_csc_cli import sort
@@ -13,6 +15,7 @@ from PIL import Image
 
 from keras_csc import data
 from keras_csc.features import sorting
+from keras_csc.features.ridge import Ridge
 from keras_csc.pixels import from_pixels
 from tests.helpers import runs
 from tests.helpers.exporting import run_python
@@ -44,7 +47,7 @@ def few_filters(monkeypatch):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Stripes that stand and stripes that lie, and one in the wrong folder."""
+    """Stripes that stand and stripes that lie, two of them misfiled."""
     root = tmp_path_factory.mktemp("sort")
     rng = np.random.default_rng(0)
     for name, number in [(n, i) for n in ("<stand>", "lie") for i in range(15)]:
@@ -69,28 +72,45 @@ def sort_pictures(pictures, output, **more):
 
 def test_folders_are_sorted(folder, capsys):
     before = runs.contents(folder / "pictures")
-    page = sort_pictures(folder / "pictures", folder / "out")
+    page = sort_pictures(folder / "pictures", folder / "out", false_alarms=0.1)
     assert runs.contents(folder / "pictures") == before
     report = json.loads((folder / "out" / "sorted.json").read_text())
-    wrong = {
-        each["file"]
-        for each in report["pictures"]
-        if max(each["probabilities"], key=each["probabilities"].get)
-        != each["folder"]
-    }
+    doubtful = {e["file"]: e for e in report["pictures"] if e["doubtful"]}
     # The two whose stripes are of the other folder.
-    assert wrong == {"<stand>/0.png", "lie/0.png"}
+    assert doubtful.keys() == {"<stand>/0.png", "lie/0.png"}
+    assert report["doubts"] == {"count": 2, "if_filed_rightly": 3}
+    for each in report["pictures"]:
+        shares = each["probabilities"]
+        other = "lie" if each["folder"] == "<stand>" else "<stand>"
+        assert each["other_folder"] == other
+        assert each["probability"] == pytest.approx(
+            shares[each["folder"]], abs=1e-4
+        )
+        assert each["other_probability"] == pytest.approx(
+            shares[other], abs=1e-4
+        )
     share = report["accuracy"]["share"]
     assert share == pytest.approx(28 / 30)
     # 1.96 √(28·2/30³ + 1.96²/(4·30²)) / (1 + 1.96²/30)
     assert report["accuracy"]["uncertainty"] == pytest.approx(0.09738, abs=1e-5)
-    assert "held-out accuracy 0.93 ± 0.10" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "held-out accuracy 0.93 ± 0.10" in printed
+    assert "2 of 30 pictures are doubtful\nUp to 3 would be" in printed
     for each in report["pictures"]:
         assert each["file"] not in [n["file"] for n in each["nearest"]]
     text = page.read_text()
     assert "&lt;stand&gt;" in text and "<stand>" not in text
     assert "0.93 ± 0.10" in text and len(text) < 6e6
     assert "twin" not in text
+    # A doubtful picture, three of the other folder, and three of its own.
+    for shown in re.findall('<figure class="doubt">(.*?)</figure>', text, re.S):
+        files = html.unescape(" ".join(re.findall('alt="(.*?)"', shown)))
+        first, *alike = files.split()
+        own, other = doubtful.pop(first)["folder"], ["lie", "<stand>"]
+        other.remove(own)
+        folders = [file.split("/")[0] for file in alike]
+        assert folders == [*other * 3, *[own] * 3] and first not in alike
+    assert not doubtful
     with pytest.raises(ValueError, match="exists already"):
         sort_pictures(folder / "pictures", folder / "out")
 
@@ -122,23 +142,52 @@ def test_the_model_is_the_same_elsewhere(folder):
         np.testing.assert_allclose(found["vectors"][:-1], vectors, atol=1e-4)
 
 
-def test_evidence_is_of_the_classifier_that_did_not_see_it(folder):
-    """It adds up to what that one says, but for the mean of all pictures."""
+def test_alike_are_pictures_of_like_features_and_scores(folder):
+    """The scores are of the classifiers that did not see the pictures."""
     source = sort._opened(folder / "pictures", SIDE)
     images, labels = data.load_arrays(source)
     found = sorting.sort_pictures(
         images, labels, source.class_names, list(source.files)
     )
-    number = int(sorting.doubts(found)[0])
-    label = 1 - labels[number]
-    layer = found.ridge.layers[found.ridge.fold_of[number]]
-    kernel, bias = layer.get_weights()
-    logarithms = np.log(found.ridge.probabilities[number])
-    expected = logarithms[label] - logarithms[labels[number]]
-    expected -= bias[label] - bias[labels[number]]
-    shares = sorting.evidence(found, number, label)
-    assert shares.shape == (SIDE, SIDE)
-    np.testing.assert_allclose(shares.sum(), expected, rtol=1e-3)
+    features = found.features.predict(from_pixels(images), verbose=0)
+    scores = np.empty((30, 2))
+    for number, fold in enumerate(found.ridge.fold_of):
+        kernel, bias = found.ridge.layers[fold].get_weights()
+        scores[number] = features[number] @ kernel + bias
+    scores -= scores.mean(1, keepdims=True)
+    scores /= np.linalg.norm(scores, axis=1, keepdims=True)
+    vectors = np.asarray(found.features.vectors(features))
+    expected = (vectors @ vectors.T + scores @ scores.T) / 2
+    np.testing.assert_allclose(
+        found.vectors @ found.vectors.T, expected, atol=1e-4
+    )
+    np.fill_diagonal(expected, -1)
+    np.testing.assert_array_equal(found.nearest[:, 0], expected.argmax(1))
+
+
+@pytest.mark.parametrize("share", [0, 0.07, 0.29, 1])
+@pytest.mark.parametrize("misfiled", [0, 20])
+def test_no_more_are_doubtful_than_false_alarms_are_allowed(share, misfiled):
+    rng = np.random.default_rng(0)
+    probabilities = rng.dirichlet([0.5] * 4, 100).astype("float32")
+    labels = np.array([rng.choice(4, p=p / p.sum()) for p in probabilities])
+    labels[:misfiled] = (labels[:misfiled] + 1) % 4
+    probabilities[0] = np.eye(4)[(labels[0] + 1) % 4]  # its folder has 0
+    ridge = Ridge(None, None, None, probabilities, None)
+    doubts = sorting.doubts(labels, ridge, share)
+    own = probabilities[np.arange(100), labels]
+    otherwise = np.flatnonzero(own < probabilities.max(1))
+    assert doubts.most == round(100 * share)
+    assert len(doubts.numbers) == min(doubts.most, len(otherwise))
+    assert set(doubts.numbers) <= set(otherwise)
+    likeliest = probabilities.max(1)[otherwise]
+    np.testing.assert_allclose(doubts.other[otherwise], likeliest)
+    np.testing.assert_allclose(doubts.own[1:], own[1:])
+    assert np.isfinite(doubts.ratio).all()
+    ratios = doubts.ratio[doubts.numbers]
+    assert (np.diff(ratios) <= 0).all()
+    others = np.delete(doubts.ratio, doubts.numbers)
+    assert ratios.min(initial=np.inf) >= others.max()
 
 
 @pytest.mark.parametrize("side, seen", [(3, 12), (20, 20), (99, 64)])
