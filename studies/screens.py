@@ -43,7 +43,7 @@ def of_explorer(tab):
         tab.wait_for_selector("#kx-look img")
         tab.get_by_role("tab", name=name).click()
         if name == "Change":
-            tab.locator("#kx-toggles [data-key]").first.click()
+            tab.locator("#kx-weights [data-key]").first.fill("-2")
         if name == "Look":
             tab.locator(".kx-press img").click(position={"x": 120, "y": 60})
         tab.wait_for_timeout(SETTLED)
