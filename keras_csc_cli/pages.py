@@ -83,7 +83,7 @@ def report(options):
         model, card = building.opened(options.workdir, preset)
         beside = None
         if options.beside is not None:
-            other, other_name, _ = opened(options.beside)
+            other, other_name, *_ = opened(options.beside)
             beside = other_name, other
         if preset is not None:
             trained = train_options.of_card(preset, card)
@@ -158,12 +158,13 @@ def explore(options):
         os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
         from keras_csc.explorer import page
 
-        model, name, trained = opened(options.preset)
+        model, name, trained, card = opened(options.preset)
+        names = card.get("training", {}).get("class_names")
         given = {"dataset": options.dataset, "data_dir": options.data_dir}
         source = source_of(model, trained, "test", **given)
-        examples = examples_of(model, source)
+        examples = examples_of(model, source, class_names=names)
         say("Warming up ...")
-        blocks = page.build(model, name, examples)
+        blocks = page.build(model, name, examples, names)
         url = page.serve(blocks, options.port, options.browser)
         print(f"Explorer of {name}: {url} (Ctrl-C ends it)", flush=True)
         try:
@@ -177,13 +178,13 @@ def explore(options):
 
 
 def opened(preset):
-    """The model of a preset or a run, its name, and options of its training.
+    """The model of a preset or a run, its name, its training and its card.
 
     The options of a preset have no data set: the page has examples that ship.
     """
     if is_run(preset):
-        model, _ = building.opened(preset, None)
+        model, card = building.opened(preset, None)
         trained = Workdir(preset, create=False, hold=False).options()
-        return model, name_of(preset, None), trained
-    model, _ = building.opened(None, preset)
-    return model, name_of(None, preset), train_options.parse([])
+        return model, name_of(preset, None), trained, card
+    model, card = building.opened(None, preset)
+    return model, name_of(None, preset), train_options.parse([]), card

@@ -28,7 +28,8 @@ DIGITS = (16, 16, 1)
 WORKING_PIXELS = 2**19
 
 Seen = collections.namedtuple(
-    "Seen", ["image", "features", "regenerated", "psnr", "explanation"]
+    "Seen",
+    ["image", "features", "regenerated", "psnr", "explanation", "classes"],
 )
 Seen.__doc__ = """What a model makes of an image.
 
@@ -42,10 +43,12 @@ Fields:
     psnr: float, of it, in dB.
     explanation: `explanation.Explanation`, or `None` of an encoder without
         sparse codes.
+    classes: as `class_logits`.
 """
 
 Changed = collections.namedtuple(
-    "Changed", ["stage", "sum", "sum_psnr", "decoded", "decoded_psnr"]
+    "Changed",
+    ["stage", "sum", "sum_psnr", "decoded", "decoded_psnr", "classes"],
 )
 Changed.__doc__ = """What becomes of an image with other codes.
 
@@ -58,6 +61,7 @@ Fields:
     decoded: array like the image, what the decoder draws once the stages
         above have coded these codes.
     decoded_psnr: float, in dB.
+    classes: as `class_logits`, of the codes.
 """
 
 
@@ -69,7 +73,29 @@ def look(model, image):
     else:
         explanation, features = None, model.encode(image[None]).numpy()[0]
     made = _decoded(model, features, image)
-    return Seen(image, features, made, _psnr(image, made), explanation)
+    psnr, classes = _psnr(image, made), class_logits(model, features)
+    return Seen(image, features, made, psnr, explanation, classes)
+
+
+def class_logits(model, features):
+    """`log p(j | z)` of classes, by the model's density of features.
+
+    Args:
+        model: `ClosedLoopAutoencoder`.
+        features: array `(feature_dim,)`, `z`.
+
+    Returns:
+        Float64 array `(classes,)`, in nats, in the order of
+        `model.density.labels`; `None` without a density of two classes.
+    """
+    density = model.density
+    if density is None or density.classes < 2:
+        return None
+    mixture = density.distribution()
+    each = mixture.components_distribution.log_prob(features.astype("float64"))
+    joint = each + tf.math.log(mixture.mixture_distribution.probs_parameter())
+    joint = tf.reshape(joint, (density.classes, density.components))
+    return tf.nn.log_softmax(tf.reduce_logsumexp(joint, 1)).numpy()
 
 
 def _decoded(model, features, image):
@@ -125,19 +151,19 @@ def change(
         check_integers(0, codes.shape[-1] - 1, atoms=list(factors))
         codes = codes.copy()
         codes[..., list(factors)] *= np.float32(list(factors.values()))
-    made = seen.regenerated
+    made, classes = seen.regenerated, seen.classes
     if codes is not found.codes:
         found = dataclasses.replace(
             found, codes=codes, sparsity=sparsity, drawn=None
         )
         features = model.encoder.features_of(
             stage - 1, tf.cast(codes[None], model.encoder.compute_dtype)
-        )
-        made = _decoded(model, features.numpy()[0], seen.image)
+        ).numpy()[0]
+        made = _decoded(model, features, seen.image)
+        classes = class_logits(model, features)
     total = found.picture
-    return Changed(
-        found, total, _psnr(seen.image, total), made, _psnr(seen.image, made)
-    )
+    psnr = [_psnr(seen.image, each) for each in (total, made)]
+    return Changed(found, total, psnr[0], made, psnr[1], classes)
 
 
 def _largest(codes, share):
@@ -161,7 +187,7 @@ Fields:
 """
 
 
-def examples_of(model, source=None, count=COUNT):
+def examples_of(model, source=None, count=COUNT, class_names=None):
     """Images that suit a model.
 
     Images of a data set, if one is given, first one of every class. Else the
@@ -172,6 +198,7 @@ def examples_of(model, source=None, count=COUNT):
         model: `ClosedLoopAutoencoder`.
         source: what `data.open_dataset` opened, or `None`.
         count: int, how many at most.
+        class_names: list of str, by label of the density, or `None`.
 
     Returns:
         List of `Example`.
@@ -185,11 +212,22 @@ def examples_of(model, source=None, count=COUNT):
         classes = model.density.labels
         labels = np.sort(np.resize(classes, min(count, 2 * len(classes))))
         drawn = model.sample(len(labels), labels, seed=0).numpy()
-        return [Example(f"drawn: {n}", x) for n, x in zip(labels, drawn)]
+        names = dict(zip(classes, names_of_classes(model, class_names)))
+        return [Example(f"drawn: {names[n]}", x) for n, x in zip(labels, drawn)]
     return [
         Example(name, _fitted(load_photograph(name), encoder)[0])
         for name in list(PHOTOGRAPHS)[:count]
     ]
+
+
+def names_of_classes(model, class_names=None):
+    """Names of the classes of a model's density: labels where none are known.
+
+    `class_names` are by label.
+    """
+    labels = () if model.density is None else model.density.labels.tolist()
+    known = class_names and labels and max(labels) < len(class_names)
+    return [str(class_names[n] if known else n) for n in labels]
 
 
 def _of_source(source, count):

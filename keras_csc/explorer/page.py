@@ -1,9 +1,9 @@
 """The explorer's page, of Gradio, which the extra `explore` installs."""
 
 import functools
+import json
 
 import gradio as gr
-import numpy as np
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
@@ -11,30 +11,32 @@ from keras_csc import html
 from keras_csc.explorer import panels
 from keras_csc.explorer.looking import change
 from keras_csc.explorer.looking import look
+from keras_csc.explorer.looking import names_of_classes
 from keras_csc.explorer.looking import read_upload
 from keras_csc.explorer.own_pages import OwnPages
 from keras_csc.explorer.panels import filled
 from keras_csc.explorer.restore_tab import restore_tab
+from keras_csc.validation import check_integer
 
 HOST = "127.0.0.1"
 IMAGE_FILES = [".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp"]
 MOST_BYTES = 20 * 2**20  # of an upload
 SESSIONS = 8
 SECONDS_KEPT = 3600
-# Images of a walk, and images that are drawn at a time.
-FRAMES, DRAWN = 7, 16
 MOST_STEPS, STEPS_OF_PHOTOGRAPH = 50, 5  # of the solver
 BUTTONS, PLACES = html.file("explorer.js"), html.file("place.js")
+ADDRESSES = html.file("address.js")
 # How the handlers of sliders answer.
 LIVE = {"trigger_mode": "always_last", "show_progress": "minimal"}
 
 
-def build(model, name, examples):
+def build(model, name, examples, class_names=None):
     """The page of a model, `gradio.Blocks` for `serve`.
 
-    `examples` is a list of `Example`, one or more.
+    `examples` is a list of `Example`, one or more. `class_names` are of the
+    classes of the model's density, by label.
     """
-    return _Page(model, name, examples).blocks
+    return _Page(model, name, examples, class_names).blocks
 
 
 def serve(blocks, port=None, browser=False):
@@ -111,13 +113,14 @@ def _most_sparsity(layer):
 class _Page:
     """A page and its tabs.
 
-    The chosen image and the atoms that are off are kept in the browser, in
-    controls that nobody sees: Gradio forgets a session after `SESSIONS` others,
-    and its state would begin again.
+    The chosen image, the atom that is linked to and the weights of atoms are
+    kept in the browser, in controls that nobody sees: Gradio forgets a session
+    after `SESSIONS` others, and its state would begin again.
     """
 
-    def __init__(self, model, name, examples):
+    def __init__(self, model, name, examples, class_names):
         self.model, self.examples = model, examples
+        self.names = names_of_classes(model, class_names)
         self.uploads = set()
         self.seen = functools.lru_cache(SESSIONS)(
             lambda chosen: look(model, self.image(chosen))
@@ -131,19 +134,17 @@ class _Page:
             delete_cache=(SECONDS_KEPT, SECONDS_KEPT),
         ) as self.blocks:
             self.chosen = gr.Textbox("0", visible=False)
-            title = filled("title", name, model.encoder)
-            gr.HTML(title, elem_classes="kx-title")
+            text = filled("title", name, model.encoder)
+            title = gr.HTML(text, js_on_load=ADDRESSES, elem_classes="kx-title")
             with gr.Row():
                 with gr.Column(scale=1, min_width=240):
                     events = self._choice()
-                with gr.Column(scale=4, min_width=320), gr.Tabs():
+                with gr.Column(scale=4, min_width=320), gr.Tabs() as tabs:
                     with gr.Tab("Look"):
                         self._look_tab()
                     if model.encoder.sparse:
-                        with gr.Tab("Change"), gr.Row():
-                            self._change_tab()
-                    with gr.Tab("Sample"):
-                        self._sample_tab()
+                        with gr.Tab("Change", id="change"), gr.Row():
+                            self._change_tab(title, tabs)
                     with gr.Tab("Restore") as tab:
                         restore_tab(tab, _listen, IMAGE_FILES)
             for event in events:
@@ -192,50 +193,51 @@ class _Page:
         )
 
     def _look_tab(self):
-        panel = gr.HTML(panels.look_panel(self.first), elem_id="kx-look")
-        overview = self.of_seen(panels.look_panel)
-        self.refreshed.append((overview, self.chosen, panel))
-        if self.first.explanation is None:
+        first, image = self.first, panels.look_panel(self.first)
+        if first.explanation is None:
+            panel = gr.HTML(image, elem_id="kx-look")
+            look = self.of_seen(panels.look_panel)
+            self.refreshed.append((look, self.chosen, panel))
             return
-        self._places()
-        number = self._stages("Atoms of stage", "kx-stage-look")
-        atoms = gr.HTML(panels.stage_panel(self.first, 1), elem_id="kx-atoms")
-        stage = self.of_seen(panels.stage_panel)
-        shown = stage, [self.chosen, number], atoms
-        _listen(number.input, *shown)
-        self.refreshed.append(shown)
-
-    def _places(self):
-        """The image, and the atoms at the place of it that is pressed."""
-        picture = panels.press_panel(self.first)
         with gr.Row():
             with gr.Column(scale=1, min_width=240):
-                press = gr.HTML(picture, js_on_load=PLACES, elem_id="kx-press")
+                press = gr.HTML(image, js_on_load=PLACES, elem_id="kx-look")
             with gr.Column(scale=3, min_width=300):
-                panel = gr.HTML(elem_id="kx-place")
+                atoms = panels.place_panel(first, *panels.middle(first))
+                place = gr.HTML(atoms, elem_id="kx-place")
+        overview = gr.HTML(panels.codes_panel(first), elem_id="kx-codes")
 
         def placed(seen, event: gr.EventData):
             return panels.place_panel(seen, event.row, event.column)
 
         def renewed(seen):
-            return panels.press_panel(seen), ""
+            return (
+                panels.look_panel(seen),
+                panels.place_panel(seen, *panels.middle(seen)),
+                panels.codes_panel(seen),
+            )
 
-        _listen(press.select, self.of_seen(placed), self.chosen, panel, **LIVE)
-        both = [press, panel]
-        self.refreshed.append((self.of_seen(renewed), self.chosen, both))
+        _listen(press.select, self.of_seen(placed), self.chosen, place, **LIVE)
+        all_three = [press, place, overview]
+        self.refreshed.append((self.of_seen(renewed), self.chosen, all_three))
+        number = self._stages("Atoms of stage", "kx-stage-look")
+        atoms = gr.HTML(panels.stage_panel(first, 1), elem_id="kx-atoms")
+        stage = self.of_seen(panels.stage_panel)
+        shown = stage, [self.chosen, number], atoms
+        _listen(number.input, *shown)
+        self.refreshed.append(shown)
 
     def _stages(self, label, name):
         count = len(self.first.explanation.stages)
         names = [("1, next to the image", 1), *range(2, count + 1)]
         return gr.Radio(names, value=1, label=label, elem_id=name)
 
-    def _change_tab(self):
+    def _change_tab(self, title, tabs):
         # Wide enough for every stage: of a session that was forgotten, Gradio
         # checks values as if no image had set the controls yet.
         layers = self.model.encoder.coding_layers
         strongest = max(map(_most_sparsity, layers))
         most = max(MOST_STEPS, *(layer.iterations for layer in layers))
-        atoms = list(range(max(self.model.encoder.filters)))
         share = "Coefficients kept, % of those that are not 0"
         with gr.Column(scale=2, min_width=260):
             number = self._stages("Codes of stage", "kx-stage-change")
@@ -244,36 +246,48 @@ class _Page:
                 gr.Slider(1, most, step=1, label="Solver steps"),
                 gr.Slider(0, 100, 100, step=0.5, label=share),
             ]
-            toggles = gr.HTML(js_on_load=BUTTONS, elem_id="kx-toggles")
-            hidden = gr.CheckboxGroup(atoms, visible=False)
+            weights = gr.HTML(js_on_load=BUTTONS, elem_id="kx-weights")
+            hidden = gr.Textbox("{}", visible=False)
+            linked = gr.Textbox("", visible=False)
             again = gr.Button("As it was", size="sm")
         with gr.Column(scale=3, min_width=300, elem_classes="kx-first"):
             panel = gr.HTML(elem_id="kx-change")
 
-        def applied(seen, stage, sparsity, steps, kept, off):
-            factors = dict.fromkeys(off, 0)
+        def applied(seen, stage, sparsity, steps, kept, weights):
+            factors = {int(n): x for n, x in json.loads(weights).items()}
             found = change(
                 self.model, seen, stage, sparsity, steps, kept / 100, factors
             )
-            return panels.change_panel(seen, found)
+            return panels.change_panel(seen, found, self.names)
 
-        def off(event: gr.EventData):
-            return event.keys
+        def weighed(event: gr.EventData):
+            return json.dumps(event.weights)
+
+        def visited(event: gr.EventData):
+            stage, atom = event.stage, event.atom
+            filters = self.model.encoder.filters
+            check_integer(1, len(filters), stage=stage)
+            check_integer(0, filters[stage - 1] - 1, atom=atom)
+            return gr.Tabs(selected="change"), stage, f"{stage} {atom}"
 
         inputs, controls = [self.chosen, number], [*sliders, hidden]
         own = self.of_seen(self._own_settings)
-        fresh = own, inputs, [*controls, toggles]
+        fresh = own, [*inputs, linked], [*controls, weights]
         apply = self.of_seen(applied), [*inputs, *controls], panel
         for trigger in (number.input, again.click, self.blocks.load):
             _listen(_listen(trigger, *fresh).success, *apply)
         for slider in sliders:
             _listen(slider.input, *apply, **LIVE)
-        switched = _listen(toggles.input, off, None, hidden, **LIVE)
-        _listen(switched.success, *apply, **LIVE)
+        moved = _listen(weights.input, weighed, None, hidden, **LIVE)
+        _listen(moved.success, *apply, **LIVE)
+        visit = _listen(title.select, visited, None, [tabs, number, linked])
+        _listen(_listen(visit.success, *fresh).success, *apply)
         self.refreshed += [fresh, apply]
 
-    def _own_settings(self, seen, number):
+    def _own_settings(self, seen, number, linked):
         """The controls of codes as the model codes an image, in their order."""
+        stage, _, atom = linked.partition(" ")
+        atom = int(atom) if stage == str(number) else None
         layer = self.model.encoder.coding_layers[number - 1]
         most = MOST_STEPS
         if panels.is_photograph(seen.image):
@@ -284,59 +298,6 @@ class _Page:
             gr.Slider(maximum=_most_sparsity(layer), value=own, step=finest),
             gr.Slider(maximum=max(most, steps), value=steps),
             100,
-            [],
-            panels.atom_toggles(
-                seen.explanation.stages[number - 1], seen.image
-            ),
+            "{}",
+            panels.weights_panel(seen, number, atom),
         ]
-
-    def _sample_tab(self):
-        if self.model.encoder.features != "vector":
-            gr.HTML(filled("no_samples", True))
-            return
-        if self.model.density is None:
-            gr.HTML(filled("no_samples", False))
-        else:
-            self._draw()
-        about = "from the image that is chosen to the one that you press here"
-        gr.HTML(filled("heading", "Walk between two images", about))
-        buttons = panels.picker(self.examples)
-        ends = gr.HTML(buttons, js_on_load=BUTTONS, elem_id="kx-ends")
-        panel = gr.HTML(elem_id="kx-walk")
-        # A walk from one image is none from the next.
-        self.refreshed.insert(0, (lambda: "", None, panel))
-
-        def walked(seen, event: gr.EventData):
-            end = self.image(str(event.key))
-            made = self.model.interpolate(seen.image[None], end[None], FRAMES)
-            return panels.images_panel(
-                made[0],
-                [f"{share:.0%}" for share in np.linspace(0, 1, FRAMES)],
-                "On the way",
-                "along a great circle of the features",
-            )
-
-        _listen(ends.select, self.of_seen(walked), self.chosen, panel)
-
-    def _draw(self):
-        known = self.model.density.labels
-        classes = [("any", -1), *((str(label), int(label)) for label in known)]
-        wide = {"min_width": 200}
-        with gr.Row():
-            label = gr.Dropdown(classes, value=-1, label="Class", min_width=120)
-            heat = gr.Slider(0, 2, 1, step=0.05, label="Temperature", **wide)
-            seed = gr.Slider(0, 999, 0, step=1, label="Seed", **wide)
-        controls = [label, heat, seed]
-
-        def drawn(label, heat, seed):
-            made = self.model.sample(DRAWN, label, int(seed), float(heat))
-            return panels.images_panel(
-                made,
-                [],
-                "New images",
-                "drawn from the density of the features, and decoded",
-            )
-
-        panel = gr.HTML(drawn(-1, 1.0, 0), elem_id="kx-sample")
-        for control in controls:
-            _listen(control.input, drawn, controls, panel, **LIVE)

@@ -6,21 +6,18 @@ Pictures are PNG files within the page, so that nothing of them is stored.
 import numpy as np
 
 from keras_csc import html
-from keras_csc.visualization.atoms import ATOM
-from keras_csc.visualization.atoms import BESIDE
 from keras_csc.visualization.atoms import atom_tiles
 from keras_csc.visualization.atoms import code_shades
-from keras_csc.visualization.atoms import drawn_rows
 from keras_csc.visualization.atoms import growing
 from keras_csc.visualization.atoms import looks
 from keras_csc.visualization.grids import fitted
 from keras_csc.visualization.grids import image_tiles
 
-# Screen pixels of small pictures, alone and in rows.
-LARGE, SMALL = 224, 96
+# Screen pixels of small pictures.
+SMALL = 96
 ATOMS = 12
-DRAWN_ATOMS = 5  # whose drawn codes are shown
 AT_PLACE = 6  # atoms of every stage at a place
+CLASSES, LEAST = 3, -700.0  # the likeliest; nats that `exp` can take
 # Of a photograph pictures of atoms take long: there are fewer of them.
 ATOMS_OF_PHOTOGRAPH, COUNTS_OF_PHOTOGRAPH = 6, (1, 10)
 PHOTOGRAPH = 128**2
@@ -44,14 +41,26 @@ def strongest(stage, image):
 
 
 def look_panel(seen):
-    """An image, its regeneration, and an overview of its stages."""
+    """An image whose places can be pressed, and its regeneration."""
+    stages = seen.explanation.stages if seen.explanation else ()
+    step = stages[0].strides if stages else 0
+    return filled("look", seen, step, middle(seen))
+
+
+def middle(seen):
+    """Row and column of a pixel in the middle of an image."""
+    return seen.image.shape[0] // 2, seen.image.shape[1] // 2
+
+
+def codes_panel(seen):
+    """An overview of the codes of every stage."""
     overview = []
-    for stage in seen.explanation.stages if seen.explanation else ():
+    for stage in seen.explanation.stages:
         # Squared, as the shades follow the root: these are in proportion.
         sizes = np.sum(np.abs(stage.codes), -1, keepdims=True) ** 2
         used = int(np.count_nonzero(np.any(stage.codes != 0, (0, 1))))
         overview.append((stage, _small(code_shades(sizes))[0], used))
-    return filled("look", seen, overview)
+    return filled("codes", overview)
 
 
 def stage_panel(seen, number):
@@ -59,7 +68,7 @@ def stage_panel(seen, number):
     stage, image = seen.explanation.stages[number - 1], seen.image
     chosen, counts = strongest(stage, image), stage.default_counts()
     if not chosen:
-        return filled("stage", number, [], [], ATOM, [], BESIDE)
+        return filled("stage", number, [], [])
     if is_photograph(image):
         counts = [n for n in counts[:-1] if n in COUNTS_OF_PHOTOGRAPH]
         counts.append(stage.codes.shape[-1])
@@ -67,23 +76,17 @@ def stage_panel(seen, number):
         (name, _small(made[None])[0], psnr)
         for name, made, psnr in growing(image, stage, counts)
     ]
+    return filled("stage", number, sums, _cards(stage, chosen))
+
+
+def _cards(stage, chosen):
+    """Some atoms: number, name, share, share of the first, and pictures."""
     shares = stage.shares[chosen]
     tiles = zip(*map(_small, atom_tiles(stage, chosen)))
-    atoms = [
-        (stage.label(atom).capitalize(), share / shares[0], share, each)
+    return [
+        (atom, stage.label(atom), share, share / (shares[0] or 1), each)
         for atom, share, each in zip(chosen, shares, tiles)
     ]
-    drawn = [
-        (name.capitalize(), min(error, 1), error, _small(tiles))
-        for name, error, tiles in drawn_rows(stage, DRAWN_ATOMS)
-    ]
-    return filled("stage", number, sums, atoms, ATOM, drawn, BESIDE)
-
-
-def press_panel(seen):
-    """An image whose places can be pressed."""
-    step = seen.explanation.stages[0].strides
-    return filled("press", seen.image, step)
 
 
 def place_panel(seen, row, column):
@@ -95,26 +98,28 @@ def place_panel(seen, row, column):
         chosen = chosen[: min(AT_PLACE, np.count_nonzero(shares))]
         tiles = _small(looks(stage, chosen)) if len(chosen) else []
         names = map(stage.label, chosen)
-        atoms = zip(names, shares[chosen], stage.codes[place][chosen], tiles)
+        codes = stage.codes[place][chosen]
+        atoms = zip(chosen, names, shares[chosen], codes, tiles)
         stages.append((place, np.count_nonzero(shares), list(atoms)))
     return filled("place", stages)
 
 
-def change_panel(seen, changed):
-    """An image, the sum of its changed atoms, and what the decoder draws."""
+def change_panel(seen, changed, names):
+    """An image, the sum of its changed atoms, and what becomes of it.
+
+    `names` are of the density's classes.
+    """
     stage = changed.stage
     gain = changed.decoded_psnr - seen.psnr
     gain = f" ({gain:+.1f})".replace("-", "−") if abs(gain) >= 0.05 else ""
     active = int(np.count_nonzero(stage.codes))
-    return filled("change", seen, changed, gain, active)
-
-
-def images_panel(images, titles, title, subtitle):
-    """Images in a row that wraps; `titles` is of each, or empty."""
-    images = np.asarray(images)
-    side = SMALL if max(images.shape[1:3]) <= SMALL else LARGE
-    images = _small(images, side)
-    return filled("images", images, titles, title, subtitle, side)
+    classes = []
+    if seen.classes is not None:
+        logs = np.stack([seen.classes, changed.classes], 1)
+        shares = np.exp(np.maximum(logs, LEAST))
+        order = np.argsort(-logs.max(1), kind="stable")[:CLASSES]
+        classes = [(names[n], zip(logs[n], shares[n])) for n in order]
+    return filled("change", seen, changed, gain, active, classes)
 
 
 def picker(examples, chosen=None):
@@ -123,21 +128,27 @@ def picker(examples, chosen=None):
     `chosen` is the number of the pressed one.
     """
     buttons = [
-        (number, _small(image[None])[0], label, label, number == chosen)
+        (number, _small(image[None])[0], label, number == chosen)
         for number, (label, image) in enumerate(examples)
     ]
     return filled("picker", buttons)
 
 
-def atom_toggles(stage, image):
-    """Buttons of a stage's strongest atoms, with `data-key` their numbers."""
-    chosen = strongest(stage, image)
-    tiles = _small(atom_tiles(stage, chosen)[0]) if chosen else []
-    buttons = [
-        (atom, tile, f"{atom} {share:.0%}", stage.label(atom), True)
-        for atom, tile, share in zip(chosen, tiles, stage.shares[chosen])
-    ]
-    return filled("toggles", buttons)
+def weights_panel(seen, number, linked=None):
+    """Sliders for the weights of a stage's strongest atoms.
+
+    An atom that is `linked` to comes first, with its codes and its part.
+    """
+    stage = seen.explanation.stages[number - 1]
+    chosen = strongest(stage, seen.image)
+    cards = []
+    if linked is not None:
+        chosen = [linked, *(atom for atom in chosen if atom != linked)]
+        cards = _cards(stage, [linked])
+    tiles = _small(looks(stage, chosen)) if chosen else []
+    names = map(stage.label, chosen)
+    atoms = list(zip(chosen, names, stage.shares[chosen], tiles))
+    return filled("weights", number, cards, atoms)
 
 
 def _small(tiles, side=SMALL):

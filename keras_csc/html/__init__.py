@@ -6,6 +6,7 @@ fills a template stays text: a class that is called `<script>` is a class.
 
 import base64
 import functools
+import hashlib
 import io
 import pathlib
 
@@ -32,7 +33,11 @@ def template(name):
         lstrip_blocks=True,
     )
     environment.filters.update(
-        address=address, count=count, percent=percent, shown=shown
+        address=address,
+        count=count,
+        digest=digest,
+        percent=percent,
+        shown=shown,
     )
     environment.globals.update(file=file, zip=zip)
     return environment.get_template(name)
@@ -41,6 +46,12 @@ def template(name):
 def file(name):
     """The text of a file of this folder, such as a style."""
     return (FOLDER / name).read_text(encoding="utf-8")
+
+
+def digest(script):
+    """What a page's policy calls a script that it allows: no other one runs."""
+    found = hashlib.sha256(script.encode("utf-8")).digest()
+    return "sha256-" + base64.b64encode(found).decode("ascii")
 
 
 def address(pixels, kind="png"):

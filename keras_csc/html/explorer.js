@@ -1,15 +1,17 @@
-// Of several buttons one is pressed; of toggles each on its own.
+// Of several buttons one is pressed; sliders give the weights of atoms.
 element.addEventListener("click", (event) => {
   const button = event.target.closest("button[data-key]");
   if (!button) return;
-  const all = [...element.querySelectorAll("button[data-key]")];
-  const keys = (some) => some.map((each) => Number(each.dataset.key));
-  const pressed = (each) => each.getAttribute("aria-pressed") === "true";
-  if (button.closest(".kx-toggles")) {
-    button.setAttribute("aria-pressed", !pressed(button));
-    trigger("input", { keys: keys(all.filter((each) => !pressed(each))) });
-  } else {
-    for (const each of all) each.setAttribute("aria-pressed", each === button);
-    trigger("select", { key: keys([button])[0] });
+  for (const each of element.querySelectorAll("button[data-key]")) {
+    each.setAttribute("aria-pressed", each === button);
   }
+  trigger("select", { key: Number(button.dataset.key) });
+});
+element.addEventListener("input", () => {
+  const weights = {};
+  for (const each of element.querySelectorAll("input[data-key]")) {
+    each.nextElementSibling.textContent = `× ${each.value.replace("-", "−")}`;
+    if (each.value !== "1") weights[each.dataset.key] = Number(each.value);
+  }
+  trigger("input", { weights });
 });

@@ -20,6 +20,7 @@ from keras_csc.visualization.grids import fitted
 SMOOTH = 16  # pixels of patches that are not shown as squares
 RARE = 0.01
 CLASSES = 3  # of an atom
+FILTERED = 100  # classes by which atoms are sorted
 BINS, BAR = 24, 64  # of a histogram; pixels of the highest
 # Images of each kind: an atom is strong, of middle strength, or weak. They are
 # half as many if there are many atoms.
@@ -81,17 +82,21 @@ def _used(found, stage, atom, side, number):
     """How images use an atom: its strongest patches, beside each other."""
     use = found.stages[stage]
     tiles = patches(found, stage, atom, side)[:number]
-    strip, classes = None, []
+    strip, classes, of_classes = None, [], []
     if len(tiles):
         gap = ((0, 0), (0, 0), (0, 1), (0, 0))
         strip = np.concatenate(list(np.pad(tiles, gap)), axis=1)[:, :-1]
     names = map(found.name, found.labels[use.ranked(atom)[: len(tiles)]])
-    if use.class_shares is not None and use.shares[atom]:
+    if use.class_shares is not None:
         shares = use.class_shares[:, atom]
+        of_classes = [shares.max(), *shares[:FILTERED]]
+    if of_classes and use.shares[atom]:
         order = np.argsort(-shares, kind="stable")[:CLASSES]
         classes = [(found.name(found.classes[n]), shares[n]) for n in order]
     return {
         "density": use.density[atom],
+        "explains": use.shares[atom],
+        "of_classes": " ".join(f"{100 * share:.3g}" for share in of_classes),
         "strip": strip,
         "width": 100 * len(tiles) / number,
         "large": tiles.shape[1] >= SMOOTH,

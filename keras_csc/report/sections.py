@@ -150,7 +150,7 @@ def _cell(value):
     """A similarity as text, and as a share of a colour in percent."""
     if not np.isfinite(value):
         return "–", 0
-    return "1" if value > 0.995 else f"{value:.2f}"[1:], round(100 * value)
+    return f"{value:.2f}", round(100 * value)
 
 
 def subspaces(model, found):

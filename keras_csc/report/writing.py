@@ -10,6 +10,7 @@ from keras_csc.export.card import flat
 from keras_csc.export.card import parameter_count
 from keras_csc.files import replacing
 from keras_csc.report import sections
+from keras_csc.report.atoms import FILTERED
 from keras_csc.report.atoms import atom_cards
 from keras_csc.report.atoms import atom_pages
 from keras_csc.report.beside import compare
@@ -131,6 +132,7 @@ def _page(model, name, found, card, log, about, own_classes, beside, progress):
         model=model,
         parameters=parameter_count,
         found=found,
+        filtered=FILTERED,
         measured=functools.partial(_measured, card),
         about=about,
         versions=(__version__, keras.__version__),

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 from PIL import ImageOps
+from scipy.special import logsumexp
+from scipy.stats import multivariate_normal
 
 from keras_csc import data
 from keras_csc.data import image_files
@@ -55,13 +57,16 @@ def test_a_look_is_what_the_model_makes(case, conv):
         (features,) = model.encode(seen.image[None]).numpy()
         np.testing.assert_array_equal(seen.features, features)
         panel = Page(panels.look_panel(seen))
+        assert len(panel.all("img")) == 2
         for picture, image in zip(panel.pictures(), (seen.image, made)):
             shown = (image[..., 0] + 1) * 127.5
             np.testing.assert_allclose(picture, shown, atol=0.51)
         assert any(f"{seen.psnr:.1f} dB" in word for word in panel.words)
-        stages = seen.explanation.stages if model.encoder.sparse else ()
-        assert len(panel.all("img")) == 2 + len(stages)
-        assert (not stages) == any("no sparse codes" in w for w in panel.words)
+        said = any("no sparse codes" in word for word in panel.words)
+        assert said != model.encoder.sparse
+        if model.encoder.sparse:
+            codes = Page(panels.codes_panel(seen))
+            assert len(codes.all("img")) == len(seen.explanation.stages)
 
 
 @pytest.mark.parametrize("number", [1, 2])
@@ -143,25 +148,30 @@ def test_a_stage_shows_its_atoms_strongest_first(case, number):
     seen = case[1]
     stage = seen.explanation.stages[number - 1]
     found = Page(panels.stage_panel(seen, number))
-    titles = [word for word in found.words if word.startswith("Atom ")]
-    active = np.count_nonzero(stage.energies)
-    # Alone, and beside what is drawn.
-    assert titles == 2 * [f"Atom {atom}" for atom in stage.order[:active]]
-    assert f"{stage.drawn_error():.1%}" in found.words
+    links = [(each[1]["href"], each[2]) for each in found.all("a")]
+    active = stage.order[: np.count_nonzero(stage.energies)].tolist()
+    assert links == [(f"#stage-{number}-atom-{n}", f"Atom {n}") for n in active]
     grown = len(stage.default_counts()) + 1
-    assert len(found.all("img")) == grown + 3 * (1 + 2 * active)
-    toggles = Page(panels.atom_toggles(stage, seen.image)).all("button")
-    keys = [int(each[1]["data-key"]) for each in toggles]
-    assert keys == stage.order[:active].tolist()
-    assert {each[1]["aria-pressed"] for each in toggles} == {"true"}
+    assert len(found.all("img")) == grown + 3 * len(active)
+    last = active[-1]
+    for linked, order, cards in (
+        (None, active, 0),
+        (last, [last, *active[:-1]], 1),
+    ):
+        weights = Page(panels.weights_panel(seen, number, linked))
+        keys = [int(each[1]["data-key"]) for each in weights.all("input")]
+        assert keys == order
+        assert len(weights.all("section")) == cards
 
 
 def test_a_stage_without_codes_says_so():
     seen = look(spread_autoencoder(sparsity=(100.0, 0.1)), draw(8, 8, 1))
-    stage = seen.explanation.stages[0]
     assert "No atom of this stage" in panels.stage_panel(seen, 1)
-    assert "No atom" in panels.atom_toggles(stage, seen.image)
-    Page(panels.look_panel(seen))
+    assert "No atom" in panels.weights_panel(seen, 1)
+    Page(panels.weights_panel(seen, 1, linked=2))
+    Page(panels.codes_panel(seen))
+    place = Page(panels.place_panel(seen, *panels.middle(seen)))
+    assert any("0 are not 0" in word for word in place.words)
 
 
 def test_labels_are_words_and_not_markup():
@@ -171,6 +181,40 @@ def test_labels_are_words_and_not_markup():
     assert button["aria-label"] == bad and button["aria-pressed"] == "true"
     assert "".join(found.words).count("onerror") == 1
     assert len(found.all("img")) == 1
+
+
+def test_classes_are_told_by_the_density_of_changed_features():
+    model = make()
+    rng = np.random.default_rng(0)
+    images = rng.uniform(-1, 1, (60, 8, 8, 1)).astype("float32")
+    assert looking.class_logits(model, model.encode(images[:1])[0]) is None
+    model.fit_density(images, np.repeat([2, 5, 7], 20), 2)
+    seen = look(model, images[0])
+    atom = int(seen.explanation.stages[0].order[0])
+    changed = change(model, seen, factors={atom: -2})
+    codes = changed.stage.codes[None]
+    for found, features in (
+        (seen.classes, seen.features),
+        (changed.classes, model.encoder.features_of(0, codes).numpy()[0]),
+    ):
+        joint = []
+        arrays = [each.numpy() for each in model.density.variables.values()]
+        for gaussians in zip(*arrays):
+            each = [
+                np.log(weight)
+                + multivariate_normal(
+                    mean, factor @ factor.T + variance * np.eye(len(mean))
+                ).logpdf(features)
+                for weight, mean, factor, variance in zip(*gaussians)
+            ]
+            joint.append(logsumexp(each))
+        expected = joint - logsumexp(joint)
+        np.testing.assert_allclose(found, expected, atol=1e-3)
+    assert np.abs(seen.classes - changed.classes).max() > 0.1
+    names = ["first <b>", "second", "third"]
+    page = Page(panels.change_panel(seen, changed, names))
+    rows = [each[2] for each in page.all("th") if each[1]["scope"] == "row"]
+    assert sorted(rows) == names and not page.all("b")
 
 
 # === Images to choose from ===
@@ -200,6 +244,10 @@ def test_images_that_a_density_draws():
     found = examples_of(model)
     labels = ["drawn: 0", "drawn: 0", "drawn: 2", "drawn: 2"]
     assert [each.label for each in found] == labels
+    named = examples_of(model, class_names=["a", "b", "c"])
+    assert [each.label for each in named][::2] == ["drawn: a", "drawn: c"]
+    # Of another set of classes there are no names.
+    assert looking.names_of_classes(model, ["a", "b"]) == ["0", "2"]
     again = examples_of(model)
     np.testing.assert_array_equal(found[3].image, again[3].image)
 

@@ -22,7 +22,6 @@ from keras_csc.explorer import read_upload
 from keras_csc.models import ClosedLoopAutoencoder
 from keras_csc.pixels import to_pixels
 from tests.helpers import pages as browser
-from tests.helpers.pages import pixels
 
 if not browser.available():
     pytest.skip("`make test-browser` runs them", allow_module_level=True)
@@ -87,6 +86,8 @@ def test_another_image_is_looked_at(digits, quiet):
     strongest = int(seen.explanation.stages[0].order[0])
     atom = quiet.locator("#kx-atoms .kx-atom b").first
     expect(atom).to_have_text(f"Atom {strongest}")
+    text = quiet.locator("#kx-codes").inner_text()
+    assert "no atom" in text and "the most" in text
     quiet.locator("#kx-stage-look").get_by_label("2", exact=True).check()
     strongest = int(seen.explanation.stages[1].order[0])
     expect(atom).to_have_text(f"Atom {strongest}")
@@ -105,7 +106,8 @@ def test_atoms_at_a_place_that_is_pressed_or_reached_by_keys(digits, quiet):
             wait_for(quiet, "#kx-place", f"atom {np.argmax(shares)}")
 
     opened(quiet, url)
-    image = quiet.locator("#kx-press .kx-press")
+    shown(8, 8)  # the middle, before one is pressed
+    image = quiet.locator("#kx-look .kx-press")
     side = image.bounding_box()["width"] / 16  # of a pixel
     image.click(position={"x": 6.5 * side, "y": 13.5 * side})
     shown(13, 6)
@@ -114,7 +116,8 @@ def test_atoms_at_a_place_that_is_pressed_or_reached_by_keys(digits, quiet):
     image.press("ArrowUp")
     shown(8, 8)
     quiet.locator("#kx-choose button").nth(5).click()
-    expect(quiet.locator("#kx-place")).to_have_text("")
+    first, second = look(model, examples[5].image).explanation.stages
+    shown(8, 8)
 
 
 def test_an_image_is_uploaded(digits, quiet, tmp_path):
@@ -160,66 +163,50 @@ def test_every_control_changes_the_decoded_image(digits, quiet):
     shown(sparsity=0.12, steps=20, kept=0.2)
     quiet.get_by_role("button", name="As it was").click()
     shown()
-    off = quiet.locator(f'#kx-toggles [data-key="{second}"]')
-    off.click()
-    shown(factors={second: 0})
-    # Its number can still be read.
-    assert off.evaluate("each => getComputedStyle(each).opacity") == "1"
-    off.press("Enter")
+    weight = quiet.get_by_label(f"Weight of atom {second}", exact=True)
+    weight.fill("-2")
+    shown(factors={second: -2})
+    found = change(model, seen, factors={second: -2})
+    row = quiet.locator(".kx-classes tr").filter(has_text=re.compile("^0"))
+    expect(row).to_contain_text(f"({found.classes[0]:.1f})".replace("-", "−"))
+    weight.press("Home")
+    weight.press("ArrowRight")
+    shown(factors={second: -1.9})
+    quiet.get_by_role("button", name="As it was").click()
     shown()
     quiet.locator("#kx-stage-change").get_by_label("2", exact=True).check()
     shown(stage=2)
 
 
-# === Sample ===
-
-
-def test_samples_follow_their_class_and_seed(digits, quiet):
-    opened(quiet, digits[2], "Sample")
-    images = quiet.locator("#kx-sample img")
-
-    def pick_class():
-        quiet.get_by_label("Class", exact=True).click()
-        quiet.get_by_role("option", name="8", exact=True).click()
-
-    for act in (
-        pick_class,
-        lambda: slide(quiet, "Seed", 7),
-        lambda: slide(quiet, "Temperature", 0.2),
-    ):
-        before = images.first.get_attribute("src")
-        act()
-        expect(images.first).not_to_have_attribute("src", before)
-    assert images.count() == pages.DRAWN
-
-
-def test_a_walk_ends_at_the_other_image(digits, quiet):
+def test_an_atom_has_an_address(digits, quiet):
     model, examples, url = digits
-    opened(quiet, url, "Sample")
-    quiet.locator("#kx-ends button").nth(4).click()
-    wait_for(quiet, "#kx-walk", "100%")
-    frames = quiet.locator("#kx-walk img")
-    assert frames.count() == pages.FRAMES
-    last = pixels([None, {"src": frames.last.get_attribute("src")}])
-    made = np.asarray(model.reconstruct(examples[4].image[None]))[0]
-    np.testing.assert_allclose(last, to_pixels(made.repeat(3, -1)), atol=1)
-    # It is not a walk of the next image.
-    quiet.locator("#kx-choose button").nth(5).click()
-    expect(quiet.locator("#kx-walk")).to_have_text("")
+    seen = look(model, examples[0].image)
+    last = int(seen.explanation.stages[1].order[-1])
+    quiet.goto(f"{url}#stage-2-atom-{last}")
+    weights = quiet.locator("#kx-weights [data-key]")
+    expect(weights.first).to_have_attribute("data-key", str(last))
+    expect(quiet.get_by_label(f"Weight of atom {last}")).to_be_visible()
+    # A name leads there, too.
+    quiet.get_by_role("tab", name="Look").click()
+    name = quiet.locator("#kx-atoms .kx-atom a").nth(3)
+    atom = int(name.inner_text().split()[1])
+    name.click()
+    expect(weights.first).to_have_attribute("data-key", str(atom))
+    assert quiet.url.endswith(f"#stage-1-atom-{atom}")
+    quiet.goto(f"{url}#stage-1-atom-16")
+    wait_for(quiet, "body", re.compile("`atom` must be at most 15"))
 
 
 # === Photographs ===
 
 
 def test_a_photograph_is_looked_at(photographs, quiet):
-    opened(quiet, photographs, "Sample")
-    quiet.get_by_text("There is nothing to sample").wait_for()
-    quiet.get_by_role("tab", name="Look").click()
+    opened(quiet, photographs)
     figures = quiet.locator("#kx-look figcaption span")
     before = figures.nth(1).inner_text()
     quiet.locator("#kx-choose button").nth(1).click()
     expect(figures.nth(1)).not_to_have_text(before)
-    assert figures.first.inner_text() == "48×48 pixels"
+    assert figures.first.inner_text().startswith("48×48 pixels. Press")
 
 
 # === Restore ===

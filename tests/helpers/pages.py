@@ -17,7 +17,7 @@ import urllib.parse
 import numpy as np
 from PIL import Image
 
-VOID = ("meta", "img")
+VOID = ("meta", "img", "input")
 
 
 class Page(html.parser.HTMLParser):
@@ -100,12 +100,13 @@ def available():
 
 
 @contextlib.contextmanager
-def browser_page(width, height, dark=False):
+def browser_page(width, height, dark=False, scripts=True):
     """Opens a browser with one empty page.
 
     Args:
         width, height: ints, of the window, in pixels.
         dark: bool, whether the user prefers dark pages.
+        scripts: bool, whether scripts of pages run.
 
     Yields:
         A Playwright page. Its `errors` are a list of what was written to the
@@ -122,6 +123,7 @@ def browser_page(width, height, dark=False):
             page = browser.new_page(
                 viewport={"width": width, "height": height},
                 color_scheme="dark" if dark else "light",
+                java_script_enabled=scripts,
             )
             page.errors, page.requests = [], []
             page.on("pageerror", lambda error: page.errors.append(str(error)))

@@ -1,5 +1,7 @@
 """What the page of a model holds, and what it must not; and in a browser."""
 
+import base64
+import hashlib
 import re
 
 import keras
@@ -116,13 +118,17 @@ def test_texts_are_texts(page):
     assert NAMES[0] in page.section("samples")
     assert "Stage 1, atom 0: seam <i>" in page.section("atoms")
     assert "train <b>" in page.section("about")
-    assert not page.all("script")
+    # It has one script, its own, and no other one may run.
+    (script,) = page.all("script")
+    digest = hashlib.sha256(script[2].encode()).digest()
+    allowed = f"'sha256-{base64.b64encode(digest).decode()}'"
     (policy,) = [
         each[1]["content"]
         for each in page.all("meta")
         if each[1].get("http-equiv") == "Content-Security-Policy"
     ]
-    assert "default-src 'none'" in policy and "script-src" not in policy
+    assert "default-src 'none'" in policy
+    assert policy.partition("script-src ")[2] == allowed
     assert not re.search("https?://", page.source)
 
 
@@ -182,13 +188,16 @@ def test_every_atom_has_a_card_the_strongest_first(labelled, page):
     found = report.survey(*labelled[:3], NAMES)
     for stage, start in zip(found.stages, (0, 3)):
         part = cards[start : start + len(stage.density)]
-        numbers = [int(card.pop(0)) for card in part]
+        numbers = [int(card[0]) for card in part]
         assert sorted(numbers) == list(range(len(part)))
         assert np.all(np.diff(stage.shares[numbers]) <= 0)
-        expected = map(html.percent, stage.density[numbers])
-        # After a name of two words, if there is one.
-        words = [card[2 if card[0] == "seam" else 0] for card in part]
-        assert words == list(expected)
+        for word, shares in (
+            ("active", stage.density),
+            ("explains", stage.shares),
+        ):
+            texts = [card[card.index(word) + 1 :] for card in part]
+            for text, share in zip(texts, shares[numbers], strict=True):
+                assert " ".join(text).startswith(html.percent(share))
 
 
 # === Other models ===
@@ -339,3 +348,53 @@ def test_a_keyboard_reaches_everything(labelled):
         links = {f"A#{key}" for key in ("content", "model", "atoms", "about")}
         assert reached >= links | {"SUMMARY"}
         assert page.errors == []
+
+
+SHOWN = """() => [...document.querySelectorAll("#atoms .stage")].map(stage =>
+    [...stage.querySelectorAll(".card")].filter(card => !card.hidden).map(
+        card => Number(card.querySelector("strong").textContent)))"""
+
+
+@IN_BROWSER
+def test_atoms_are_sorted_and_filtered(labelled):
+    found = report.survey(*labelled[:3], NAMES)
+    measures = {
+        "how much they explain": lambda use: use.shares,
+        "how often they are active": lambda use: use.density,
+        "how selective for": lambda use: use.class_shares[2],
+    }
+    with browser.browser_page(1280, 800) as page:
+        page.goto(labelled[-1].as_uri())
+        page.locator("#tools-classes").select_option(NAMES[2])
+        for words, measure in measures.items():
+            page.get_by_label(words, exact=True).check()
+            values = [100 * measure(use) for use in found.stages]
+            least = np.sort(np.concatenate(values))[2:4].mean()
+            entry = page.get_by_label(f"{words}, at least, percent")
+            entry.fill(f"{least:.6f}")
+            for box, sign in ((False, -1), (True, 1)):
+                page.get_by_label("Smallest first").set_checked(box)
+                expected = [
+                    [n for n in np.argsort(sign * each) if each[n] > least]
+                    for each in values
+                ]
+                assert page.evaluate(SHOWN) == expected
+            entry.fill("")
+        # A link shows an atom that the filter hides.
+        page.get_by_label("how often they are active, at least").fill("100")
+        page.goto(labelled[-1].as_uri() + "#stage-2-atom-1")
+        expect = page.locator("#stage-2-atom-1")
+        expect.wait_for(state="visible")
+        assert page.errors == []
+
+
+@IN_BROWSER
+def test_a_telephone_shows_one_stage_without_a_script(labelled):
+    with browser.browser_page(390, 800, scripts=False) as page:
+        page.goto(labelled[-1].as_uri())
+        for number in (1, 2):
+            page.locator(f"#atoms a[href='#stage-{number}']").click()
+            for other in (1, 2):
+                stage = page.locator(f"#stage-{other}")
+                assert stage.is_visible() == (other == number)
+        assert not page.locator("#tools").is_visible()
