@@ -152,16 +152,16 @@ def test_gradio_writes_to_a_folder_of_its_own(monkeypatch, tmp_path, given):
         monkeypatch.delenv("GRADIO_TEMP_DIR")
     page = types.SimpleNamespace(build=lambda *args: None, serve=serve)
     monkeypatch.setattr(explorer, "page", page, raising=False)
-    opened = None, "digits", train_options.parse([])
+    opened = None, "digits", train_options.parse([]), {}
     monkeypatch.setattr(pages, "opened", lambda preset: opened)
-    monkeypatch.setattr(pages, "examples_of", lambda *args: None)
+    monkeypatch.setattr(pages, "examples_of", lambda *args, **given: None)
     with pytest.raises(KeyboardInterrupt):
         pages.explore(runs.given("explore", preset="digits"))
     assert (folders[0] == tmp_path) == folders[0].exists() == given
 
 
 def test_a_preset_has_its_name():
-    model, name, options = pages.opened("csc_ctrl_digits")
+    model, name, options, _ = pages.opened("csc_ctrl_digits")
     assert name == "csc_ctrl_digits" and options.dataset is None
     assert model.density is not None
 
@@ -174,7 +174,7 @@ def test_the_images_of_a_run_are_cut_as_in_its_training(tmp_path, capsys):
         tmp_path / "run",
         *("--dataset=image_folder", f"--data_dir={folder}", "--noresize"),
     )
-    model, _, recorded = pages.opened(path)
+    model, _, recorded, _ = pages.opened(path)
 
     def images(**given):
         return pages.source_of(model, recorded, "test", **given)

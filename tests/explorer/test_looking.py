@@ -184,7 +184,7 @@ def test_labels_are_words_and_not_markup():
 
 
 def test_classes_are_told_by_the_density_of_changed_features():
-    model = make()
+    model = spread_autoencoder()
     rng = np.random.default_rng(0)
     images = rng.uniform(-1, 1, (60, 8, 8, 1)).astype("float32")
     assert looking.class_logits(model, model.encode(images[:1])[0]) is None
