@@ -63,3 +63,20 @@ def test_zeros():
     zeros = evaluation_of("csc_ctrl_cifar10")["zero_fraction"]
     *first, last = (f"{100 * share:.0f}" for share in zeros)
     assert f"{', '.join(first)} and {last} % in the three stages" in README
+
+
+def test_the_rate_reduction():
+    rows = json.loads((ROOT / "studies" / "results.json").read_text())
+
+    def mean(name, key):
+        given = {"data": "cifar10", "name": name}
+        seeds = [r[key] for r in rows if given.items() <= r.items()]
+        assert len(seeds) == 3
+        return sum(seeds) / 3
+
+    names = "as it is", "without the rate reduction"
+    ours, without = (mean(name, "frechet_distance") for name in names)
+    cost = mean(names[1], "psnr") - mean(names[0], "psnr")
+    text = " ".join(README.split())
+    assert f"Fréchet distance of {ours:.1f} for {without:.1f}" in text
+    assert f"It costs {cost:.1f} dB" in text
