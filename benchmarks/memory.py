@@ -27,7 +27,7 @@ ITERATIONS = (2, 5, 10, 20, 50)
 PASSES = 5
 
 
-def peak_mib(gradient, iterations):
+def peak_mib(iterations):
     """Peak memory of forward and backward passes in this process."""
     layer = layers.ConvSparseCoding2D(
         FILTERS,
@@ -38,7 +38,6 @@ def peak_mib(gradient, iterations):
         nonnegative=False,
         kernel_constraint="tight_frame",
         iterations=iterations,
-        gradient=gradient,
     )
     layer.build(IMAGES)
     images = tf.random.stateless_normal(IMAGES, (0, 1))
@@ -58,28 +57,26 @@ def peak_mib(gradient, iterations):
 
 
 def measure():
-    for gradient in ("unrolled", "implicit"):
-        least = None
-        for iterations in ITERATIONS:
-            peak = measuring.case(__file__, gradient, iterations)
-            least = least or peak
-            yield {
-                "gradient": gradient,
-                "iterations": iterations,
-                "images": "x".join(map(str, IMAGES)),
-                "filters": FILTERS,
-                "dtype": "float32",
-                "peak_mib": peak,
-                f"ratio_to_{ITERATIONS[0]}_iterations": peak / least,
-            }
+    least = None
+    for iterations in ITERATIONS:
+        peak = measuring.case(__file__, iterations)
+        least = least or peak
+        yield {
+            "iterations": iterations,
+            "images": "x".join(map(str, IMAGES)),
+            "filters": FILTERS,
+            "dtype": "float32",
+            "peak_mib": peak,
+            f"ratio_to_{ITERATIONS[0]}_iterations": peak / least,
+        }
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--case", nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--case", type=int, help=argparse.SUPPRESS)
     case = parser.parse_args().case
     if case:
-        print(json.dumps(peak_mib(case[0], int(case[1]))))
+        print(json.dumps(peak_mib(case)))
         return
     rows = list(measure())
     measuring.report("memory", rows, list(rows[0]))

@@ -13,7 +13,7 @@ Of `λ‖z‖₁ + ½‖x - A z‖₂²`, how long do solvers take to come withi
   periodic images: that no code wraps around is its option `NoBndryCross`, so
   that all programs and the sizes of their arrays are the same.
 - Codes of all solvers are evaluated by one function, in float64, off the clock.
-  "reference" solves the program with our line search in float64. Its last
+  "reference" solves the program with our solver in float64. Its last
   objective is the minimum, and `reference_gap` the relative duality gap there.
   `least_gap` is how far above it a peer came, or below.
 - Setting up is off the clock: FFTs of the dictionary and plans, spectral
@@ -202,15 +202,10 @@ PEERS = {
     "sporco_admm_float64": (sporco_admm, "float64"),
     "sporco_pgm": (sporco_pgm, "float32"),
 }
-# Names to dtype and whether there is a line search.
-OURS = {
-    "keras_csc": ("float32", False),
-    "keras_csc_line_search": ("float32", True),
-    "keras_csc_line_search_float64": ("float64", True),
-}
+OURS = {"keras_csc": "float32", "keras_csc_float64": "float64"}
 
 
-def our_solver(program, dtype, line_search, **arguments):
+def our_solver(program, dtype, **arguments):
     """Our solver, traced for these arguments."""
     images = tf.constant(program.image[None, ..., None], dtype)
     kernel = tf.constant(program.kernel, dtype)
@@ -224,7 +219,6 @@ def our_solver(program, dtype, line_search, **arguments):
             program.sparsity,
             step_size,
             padding="valid",
-            line_search=line_search,
             **arguments,
         )
 
@@ -235,7 +229,7 @@ def our_solver(program, dtype, line_search, **arguments):
 def reference_row(program, iterations):
     """The minimum, and how many iterations ours take."""
     codes = our_solver(
-        program, "float64", True, iterations=iterations, tolerance=1e-8
+        program, "float64", iterations=iterations, tolerance=1e-8
     )()
     minimum, gap = value_and_gap(program, codes[0].numpy())
     row = {
@@ -244,10 +238,10 @@ def reference_row(program, iterations):
         "minimum": minimum,
         "reference_gap": gap / minimum,
     }
-    for line_search, dtype in ((False, "float32"), (True, "float64")):
+    for dtype in OURS.values():
         for level, gap in GAPS.items():
-            row[f"counts_{line_search}_{level}"] = iterations_to(
-                (1 + gap) * minimum, iterations, program, dtype, line_search
+            row[f"counts_{dtype}_{level}"] = iterations_to(
+                (1 + gap) * minimum, iterations, program, dtype
             )
     return row
 
@@ -275,15 +269,13 @@ def timed(function, limit):
 
 def our_row(program, name, reference, limit):
     """Our times, for the iterations that it takes and at most 20 % more."""
-    dtype, line_search = OURS[name]
+    dtype = OURS[name]
     row = {"dtype": dtype}
     for level, gap in GAPS.items():
-        count = reference[f"counts_{line_search}_{level}"]
+        count = reference[f"counts_{dtype}_{level}"]
         row[f"iterations_{level}"] = row[f"seconds_{level}"] = None
         for _ in range(4 if count else 0):
-            solve = our_solver(
-                program, dtype, line_search, iterations=count, tolerance=None
-            )
+            solve = our_solver(program, dtype, iterations=count, tolerance=None)
             solve()
             seconds, codes = timed(solve, limit)
             value = objective(program, codes[0].numpy())
@@ -320,7 +312,7 @@ def main():
     parser.add_argument("--atoms", type=int, default=32)
     parser.add_argument("--fraction", type=float, default=0.1)
     parser.add_argument("--limit", type=float, default=20)
-    parser.add_argument("--reference_iterations", type=int, default=1000)
+    parser.add_argument("--reference_iterations", type=int, default=3000)
     arguments = parser.parse_args()
     sporco.fft.pyfftw_threads = THREADS
     case = {key: getattr(arguments, key) for key in CASE}

@@ -230,29 +230,6 @@ def _by_products(kernel, borders, reach, height, *at):
     return by_products
 
 
-def filter_gradient(images, codes, kernel_shape, strides, padding):
-    """Adjoint of `W → A(W) z` at the codes `z`, applied to images `x`.
-
-    `G[u, v, c, f] = Σ_{b, i, j} x[b, s·i + u, s·j + v, c] · z[b, i, j, f]`,
-    with `x` padded as `padding` says.
-    """
-    form = on_tensorflow("filter_gradient", _of_patches)
-    return form(images, codes, kernel_shape, strides, padding)
-
-
-def _of_patches(images, codes, kernel_shape, strides, padding):
-    patches = ops.image.extract_patches(
-        images,
-        kernel_shape[:2],
-        strides=strides,
-        padding=padding,
-        data_format="channels_last",
-    )
-    patches = ops.reshape(patches, (-1, math.prod(kernel_shape[:3])))
-    codes = ops.reshape(codes, (-1, kernel_shape[3]))
-    return ops.reshape(ops.matmul(ops.transpose(patches), codes), kernel_shape)
-
-
 def check_code_size(shape, kernel_shape, image_shape, strides, padding):
     """Raises `ValueError` if codes have not the shape of an image's codes.
 

@@ -3,9 +3,9 @@
 import numpy as np
 from keras import ops
 
-from keras_csc.ops import Measurement
-from keras_csc.ops.implicit_gradient import conjugate_residuals
 from keras_csc.ops.tensors import solving
+from keras_csc.restoration.linear import Measurement
+from keras_csc.restoration.linear import conjugate_residuals
 
 # The most steps of conjugate residuals.
 STEPS = 500
@@ -71,7 +71,7 @@ def smooth_part(images, smoothness, measurement):
             is measured.
         smoothness: float `α > 0`. Without mask and blur, waves of
             `2π √α` pixels are halved.
-        measurement: `ops.Measurement`.
+        measurement: `Measurement`.
 
     Returns:
         Tensor `l` of the shape of `images`.

@@ -129,10 +129,6 @@ def layers():
     coding = keras_csc.layers.ConvSparseCoding2D
     for name, layer in (
         ("coding", coding(4, 3, strides=2)),
-        (
-            "implicit coding",
-            coding(4, 3, gradient="implicit", iterations=200),
-        ),
         ("decoding", keras_csc.layers.ConvSparseDecoding2D(3, 4, strides=2)),
         ("normalization", keras_csc.layers.SharedBatchNormalization()),
     ):

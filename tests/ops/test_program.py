@@ -5,7 +5,6 @@ from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.strategies import integers
-from scipy.signal import convolve2d
 
 from keras_csc import ops
 from keras_csc.ops.program import soft_threshold
@@ -85,31 +84,6 @@ def test_soft_threshold_minimises_its_objective(nonnegative):
     np.testing.assert_array_equal(
         soft_threshold(below, 0.4, nonnegative), [0, 0, 0, 0, np.nan]
     )
-
-
-def test_a_measurement_is_a_convolution_and_a_mask():
-    rng = np.random.default_rng(0)
-    images, others = rng.normal(size=(2, 2, 9, 11, 3))
-    mask, blur = rng.integers(0, 2, (2, 9, 11, 1)), rng.uniform(size=(5, 3))
-    expected = np.empty_like(images)
-    for example, channel in np.ndindex(2, 3):
-        expected[example, ..., channel] = convolve2d(
-            images[example, ..., channel], blur, mode="same"
-        )
-    measurement = ops.Measurement(mask.astype("float64"), blur)
-    spec = tf.TensorSpec((None, None, None, 3), "float64")
-    forward, adjoint = (
-        tf.function(function, input_signature=[spec])
-        for function in (measurement.forward, measurement.adjoint)
-    )
-    np.testing.assert_allclose(forward(images), mask * expected, atol=1e-12)
-    np.testing.assert_allclose(
-        np.sum(forward(images) * others),
-        np.sum(images * adjoint(others)),
-        rtol=1e-12,
-    )
-    assert ops.Measurement().forward(images) is images
-    assert ops.Measurement().adjoint(images) is images
 
 
 def test_rows_are_divided_by_their_norm():
