@@ -47,16 +47,12 @@ class SparseCodingProgram(typing.NamedTuple):
             residual, self.kernel, self.strides, self.padding
         )
 
-    def prediction(self, codes):
-        """`A z`, of the size of the program's images."""
-        size = ops.shape(self.images)[1:3]
-        return convolution.synthesis(
-            codes, self.kernel, size, self.strides, self.padding
-        )
-
     def residual(self, codes):
         """`x - A z`."""
-        return self.images - self.prediction(codes)
+        size = ops.shape(self.images)[1:3]
+        return self.images - convolution.synthesis(
+            codes, self.kernel, size, self.strides, self.padding
+        )
 
     def value(self, codes, residual):
         """`P(z)` of every example, `(batch,)`.
