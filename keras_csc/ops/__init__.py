@@ -20,4 +20,3 @@ from keras_csc.ops.lapped import prefilter
 from keras_csc.ops.program import SparseCodingProgram
 from keras_csc.ops.proximal_gradient import solve_sparse_code
 from keras_csc.ops.sparse_coding import sparse_code
-from keras_csc.ops.tensors import great_circle

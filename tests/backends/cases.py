@@ -55,13 +55,6 @@ def operators():
             lambda w, s=s: keras_csc.ops.frame_bound(w, s),
             (w,),
         )
-    ends = rng(3).normal(size=(2, 4, 5)).astype("float32")
-    ends /= np.linalg.norm(ends, axis=-1, keepdims=True)
-
-    def circle(first, second):
-        return keras_csc.ops.great_circle(first, second, 4)
-
-    yield "great circle", circle, tuple(ends)
 
 
 def solvers():
