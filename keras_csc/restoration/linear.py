@@ -1,4 +1,4 @@
-"""What a photograph is seen through, and equations with it."""
+"""A mask and a blur as a linear operator, and equations with it."""
 
 import typing
 
