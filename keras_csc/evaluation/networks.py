@@ -26,11 +26,10 @@ class ImageClassifier(keras.Model):
         image_shape: `(height, width, channels)`, at least `2 ** len(filters)`
             pixels a side.
         num_classes: int, at least 2.
-        filters: ints, channels of every convolution. Defaults to
-            `(32, 64, 128)`.
+        filters: ints, channels of every convolution.
         record: dict of strings and numbers that is kept with the weights, such
-            as its training data and its accuracy. Defaults to empty.
-        seed: int, of the weights. Defaults to 0.
+            as its training data and its accuracy.
+        seed: int, of the weights.
 
     Call arguments:
         images: tensor `(batch, height, width, channels)` in [-1, 1].
@@ -149,7 +148,7 @@ class FeatureExtractor:
     Call arguments:
         images: uint8 array `(n, height, width, channels)`, or floats in
             [-1, 1], which are clipped to that range.
-        batch_size: int. Defaults to 100.
+        batch_size: int.
         progress: function that is called with the number of images done, or
             `None`.
 
@@ -221,7 +220,7 @@ def dinov2_extractor(preset="dinov2_large"):
 
     Args:
         preset: name of a network that KerasHub downloads the first time, or a
-            preset's folder or URI. Defaults to `"dinov2_large"`.
+            preset's folder or URI.
 
     Returns:
         `FeatureExtractor`. Weights that KerasHub does not publish are named

@@ -9,7 +9,7 @@ NEIGHBORS = 5
 COMPONENTS = 10  # dimensions of the subspaces of classes, at most
 
 
-def probe_figures(train, test, again):
+def probe_figures(train, test, regenerated):
     """Accuracies of simple classifiers of features.
 
     All are `None` without two classes. Nearest subspaces have 10 dimensions, or
@@ -19,13 +19,16 @@ def probe_figures(train, test, again):
     Args:
         train, test: pairs of features `(n, d)`, or maps `(n, height, width,
             d)`, and of labels, ints `(n,)`, -1 for unlabelled.
-        again: array, features of the regenerated test images.
+        regenerated: array, features of the regenerated test images.
 
     Returns:
         Dict.
     """
-    train, test = ((rows(each), labels) for each, labels in (train, test))
-    (features, labels), known = test, has_classes(train, test)
+    train, test = ((rows(z), labels) for z, labels in (train, test))
+    features, labels = test
+    known = all(
+        len(np.unique(labels[labels >= 0])) > 1 for _, labels in (train, test)
+    )
     enough = known and np.sum(train[1] >= 0) >= NEIGHBORS
     most = min(COMPONENTS, features.shape[1] - 1) if known else 0
 
@@ -42,15 +45,10 @@ def probe_figures(train, test, again):
     return {
         "nearest_subspace_accuracy": nearest(features),
         "nearest_subspace_components": most or None,
-        "reconstructed_nearest_subspace_accuracy": nearest(rows(again)),
+        "reconstructed_nearest_subspace_accuracy": nearest(rows(regenerated)),
         "knn_accuracy": neighbors(centered=False),
         "centered_knn_accuracy": neighbors(centered=True),
         "linear_probe_accuracy": (
             metrics.linear_probe_accuracy(*train, *test) if known else None
         ),
     }
-
-
-def has_classes(*sets):
-    """Whether each pair of features and labels has two classes or more."""
-    return all(len(np.unique(labels[labels >= 0])) > 1 for _, labels in sets)

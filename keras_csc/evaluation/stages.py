@@ -2,13 +2,11 @@
 
 import numpy as np
 import tensorflow as tf
-from scipy.stats import entropy
 
 from keras_csc import metrics
 from keras_csc.evaluation.passes import as_floats
 from keras_csc.evaluation.passes import by_batches
 
-QUANTILES = (0, 0.25, 0.5, 0.75, 1)
 MOST_SOLVED = 250
 SOLVED, TOLERANCE = 600, 1e-5  # most steps of a solution, and its gap
 STOPS = (1, 2, 3, 5, 10, 20, 50)
@@ -20,18 +18,14 @@ def stage_numbers(model, output):
     stages = []
     for codes in output.codes:
         active = tf.cast(codes != 0, tf.float64)
-        stages.append(
-            {
-                "density": tf.reduce_mean(active, (1, 2)),
-                "image_density": tf.reduce_max(active, (1, 2)),
-            }
-        )
+        stages.append({"density": tf.reduce_mean(active, (1, 2))})
     if not model.encoder.sparse:
         return stages
     drawn = model.decoder.codes(output.features)
     tensors = zip(output.inputs, output.codes, drawn)
-    for stage, layer, each in zip(stages, model.encoder.coding_layers, tensors):
-        signal, codes, drawn = (tf.cast(x, tf.float32) for x in each)
+    layers = model.encoder.coding_layers
+    for stage, layer, of_stage in zip(stages, layers, tensors):
+        signal, codes, drawn = (tf.cast(x, tf.float32) for x in of_stage)
         sums = {
             "error": tf.square(signal - layer.synthesize(codes)),
             "signal": tf.square(signal),
@@ -66,21 +60,17 @@ def stage_figures(model, stages):
         - `dictionaries`: a dict of such lists, as follows.
 
         `dead_atoms` and `rare_atoms` are shares of the `atoms`, as in
-        `metrics.dead_atoms` and `metrics.rare_atoms`. `density` and
-        `image_density` are quantiles over the atoms (least, lower quartile,
-        median, upper quartile, largest) of the shares of places and of images.
-        `effective_atoms` is `exp(H(p))` of the atoms' shares `p` of the energy
-        `‖d_j‖² Σ z_j²`, as for an effective rank. `coherence` is
+        `metrics.dead_atoms` and `metrics.rare_atoms`. `coherence` is
         `metrics.mutual_coherence`, with the layer's `nonnegative`.
     """
-    zeros = [float(1 - each["density"].mean()) for each in stages]
+    zeros = [float(1 - numbers["density"].mean()) for numbers in stages]
     figures = {"zero_fraction": zeros}
     names = "explained", "nonzeros", "drawn_error", "dictionaries"
     if not model.encoder.sparse:
         return {**figures, **dict.fromkeys(names)}
     totals = [
-        {name: array.sum(0, dtype="float64") for name, array in each.items()}
-        for each in stages
+        {name: array.sum(0, dtype="float64") for name, array in numbers.items()}
+        for numbers in stages
     ]
     for total in totals:
         total["energy"] = total["squares"].sum()
@@ -89,40 +79,29 @@ def stage_figures(model, stages):
         ("nonzeros", "nonzeros", "numbers"),
         ("drawn_error", "drawn_error", "energy"),
     ):
-        shares = [float(each[part] / (each[whole] or 1)) for each in totals]
-        figures[name] = shares
+        figures[name] = [
+            float(total[part] / (total[whole] or 1)) for total in totals
+        ]
     figures["explained"] = [1 - share for share in figures["explained"]]
-    parts = [
-        _dictionary_figures(layer, len(numbers["density"]), total)
-        for layer, numbers, total in zip(
-            model.encoder.coding_layers, stages, totals
-        )
-    ]
+    densities = [numbers["density"].mean(0) for numbers in stages]
     figures["dictionaries"] = {
-        name: [part[name] for part in parts] for name in parts[0]
+        "atoms": [len(density) for density in densities],
+        "dead_atoms": [
+            len(metrics.dead_atoms(density)) / len(density)
+            for density in densities
+        ],
+        "rare_atoms": [
+            len(metrics.rare_atoms(density)) / len(density)
+            for density in densities
+        ],
+        "coherence": [
+            metrics.mutual_coherence(
+                layer.kernel, layer.strides, layer.nonnegative
+            )
+            for layer in model.encoder.coding_layers
+        ],
     }
     return figures
-
-
-def _dictionary_figures(layer, images, totals):
-    density, of_images = (
-        totals[name] / images for name in ("density", "image_density")
-    )
-    kernel = np.asarray(layer.kernel)
-    energies = totals["squares"] * np.sum(np.square(kernel), axis=(0, 1, 2))
-    return {
-        "atoms": len(density),
-        "dead_atoms": len(metrics.dead_atoms(density)) / len(density),
-        "rare_atoms": len(metrics.rare_atoms(density)) / len(density),
-        "density": np.quantile(density, QUANTILES).tolist(),
-        "image_density": np.quantile(of_images, QUANTILES).tolist(),
-        "effective_atoms": (
-            float(np.exp(entropy(energies))) if energies.any() else 0.0
-        ),
-        "coherence": metrics.mutual_coherence(
-            kernel, layer.strides, layer.nonnegative
-        ),
-    }
 
 
 def code_figures(model, images):
@@ -157,8 +136,8 @@ def code_figures(model, images):
             best = layer.solve(signal, sparsity, SOLVED, TOLERANCE)
             solved.append(
                 [
-                    tf.cast(layer.objective(signal, each), tf.float32)
-                    for each in (codes, best)
+                    tf.cast(layer.objective(signal, solution), tf.float32)
+                    for solution in (codes, best)
                 ]
             )
         qualities = {
@@ -204,8 +183,8 @@ def code_curve(encoder, images):
 
     def measure(images, sparsity):
         codes = layer.solve(images, sparsity[0], STOPS[-1])
-        made = layer.synthesize(codes, images.shape[1:3])
-        error = tf.square(images - tf.cast(made, images.dtype))
+        drawn = layer.synthesize(codes, images.shape[1:3])
+        error = tf.square(images - tf.cast(drawn, images.dtype))
         nonzeros = tf.cast(codes != 0, tf.float32)
         return [tf.reduce_sum(x, (1, 2, 3)) for x in (error, nonzeros)]
 
@@ -230,11 +209,11 @@ def code_curve(encoder, images):
 def _reconstructed(model, images, steps):
     """Reconstructions with so many solver steps in every stage."""
     layers = model.encoder.coding_layers
-    own = [layer.iterations for layer in layers]
+    trained = [layer.iterations for layer in layers]
     try:
         for layer in layers:
             layer.iterations = steps
         return model.reconstruct(images)
     finally:
-        for layer, each in zip(layers, own):
-            layer.iterations = each
+        for layer, iterations in zip(layers, trained):
+            layer.iterations = iterations

@@ -2,13 +2,13 @@
 
 import pathlib
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from keras_csc.export import runtimes
 from keras_csc.export import signatures
 from keras_csc.export.saved_model import check_same
+from keras_csc.export.saved_model import write_signatures
 from keras_csc.files import new_folder
 from keras_csc.models.inputs import asserted
 
@@ -46,24 +46,19 @@ def export_denoiser(denoiser, folder, channels=3, runtime=None, tolerance=1e-4):
 
     Raises:
         ValueError: for a runtime that is not installed, a folder that exists,
-            or if what was written does not compute what the denoiser does.
+            or files that do not compute what the denoiser does.
     """
     folder = pathlib.Path(folder).absolute()
-    found = denoiser_signatures(denoiser, channels)
+    endpoints = denoiser_signatures(denoiser, channels)
     if runtime:
         runtimes.check_installed(runtime)
     with new_folder(folder) as temporary:
         if runtime:
-            floats = {name: found[name] for name in (DENOISE, DENOISE_TILE)}
+            floats = {name: endpoints[name] for name in (DENOISE, DENOISE_TILE)}
             runtimes.WRITERS[runtime](floats, temporary)
             call = runtimes.load_runtime(temporary, runtime)
         else:
-            archive = keras.export.ExportArchive()
-            archive.track(denoiser)
-            for name, (function, specs) in found.items():
-                archive.add_endpoint(name, function, input_signature=specs)
-            archive.write_out(str(temporary), verbose=False)
-            loaded = tf.saved_model.load(str(temporary)).signatures
+            loaded = write_signatures(endpoints, temporary, denoiser)
 
             def call(name, inputs):
                 return loaded[name](**inputs)
@@ -72,7 +67,7 @@ def export_denoiser(denoiser, folder, channels=3, runtime=None, tolerance=1e-4):
         images = rng.uniform(size=(2, 25, 30, channels)).astype("float32")
         given = tf.constant(images), tf.constant([0.1, 0.2])
         received = call(DENOISE, dict(zip(("image", "noise"), given)))
-        expected = found[DENOISE][0](*given)
+        expected = endpoints[DENOISE][0](*given)
         check_same(received, expected, str(folder), tolerance)
     return folder
 
@@ -85,26 +80,21 @@ def denoiser_signatures(denoiser, channels):
         message = ["`noise` must be at least 0. Received:", noise]
         noise = asserted(noise, tf.reduce_all(noise >= 0), message)
         image = tf.ensure_shape(image, (None, *shape))
-        made = denoiser((image, noise, *means))
-        return {"denoised": tf.clip_by_value(made, 0, 1)}
+        clean = denoiser((image, noise, *means))
+        return {"denoised": tf.clip_by_value(clean, 0, 1)}
 
     def denoise_bytes(image_bytes, noise):
         _, outcome = signatures.sizes_of(image_bytes, shape)
 
         def denoised(file, noise):
             image = signatures.image_of(file, shape) / 2 + 0.5
-            found = denoise(image[None], noise[None])["denoised"]
-            return signatures.to_png(2 * found[0] - 1)
+            clean = denoise(image[None], noise[None])["denoised"]
+            return signatures.to_png(2 * clean[0] - 1)
 
-        made = tf.map_fn(
-            lambda each: tf.cond(
-                each[0], lambda: denoised(*each[1:]), lambda: ""
-            ),
-            (outcome["valid"], image_bytes, noise),
-            fn_output_signature=signatures.FILE,
-            parallel_iterations=1,
+        files = signatures.png_files(
+            denoised, outcome["valid"], image_bytes, noise
         )
-        return {"denoised_bytes": made, **outcome}
+        return {"denoised_bytes": files, **outcome}
 
     noise = tf.TensorSpec((None,), tf.float32, "noise")
     image = tf.TensorSpec((None, *shape), tf.float32, "image")

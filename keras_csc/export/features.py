@@ -2,11 +2,11 @@
 
 import pathlib
 
-import keras
 import tensorflow as tf
 
 from keras_csc.export import signatures
 from keras_csc.export.saved_model import check_same
+from keras_csc.export.saved_model import write_signatures
 from keras_csc.files import new_folder
 
 
@@ -36,8 +36,8 @@ def export_features(features, folder, layer=None, names=(), tolerance=1e-4):
         `pathlib.Path` of the folder.
 
     Raises:
-        ValueError: for a folder that exists, or if what was written does not
-            compute what the features do.
+        ValueError: for a folder that exists, or a file that does not compute
+            what the features do.
     """
     folder = pathlib.Path(folder).absolute()
     shape = features.image_shape
@@ -61,23 +61,15 @@ def export_features(features, folder, layer=None, names=(), tolerance=1e-4):
 
         return of_bytes
 
-    image = tf.TensorSpec((None, *shape), tf.float32, "image")
-    files = tf.TensorSpec((None,), tf.string, "image_bytes")
-    archive = keras.export.ExportArchive()
-    archive.track(features)
-    functions = {signatures.DEFAULT: embed, "embed": embed}
-    if layer is not None:
-        archive.track(layer)
-        functions["classify"] = classify
+    image = [tf.TensorSpec((None, *shape), tf.float32, "image")]
+    files = [tf.TensorSpec((None,), tf.string, "image_bytes")]
+    functions = {"embed": embed, **({"classify": classify} if layer else {})}
+    written = {signatures.DEFAULT: (embed, image)}
     for name, function in functions.items():
-        archive.add_endpoint(name, function, input_signature=[image])
-    for name, function in list(functions.items())[1:]:
-        archive.add_endpoint(
-            f"{name}_bytes", of_files(function), input_signature=[files]
-        )
+        written[name] = function, image
+        written[f"{name}_bytes"] = of_files(function), files
     with new_folder(folder) as temporary:
-        archive.write_out(str(temporary), verbose=False)
-        loaded = tf.saved_model.load(str(temporary)).signatures
+        loaded = write_signatures(written, temporary, features, layer)
         given = tf.random.stateless_uniform((2, *shape), (0, 0), -1, 1)
         for name, function in functions.items():
             expected = function(given)

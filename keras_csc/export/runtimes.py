@@ -4,12 +4,12 @@ import importlib
 import pathlib
 import tempfile
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from keras_csc.export.saved_model import check_answers
 from keras_csc.export.saved_model import float_signatures
+from keras_csc.export.saved_model import write_signatures
 from keras_csc.export.signatures import signatures
 from keras_csc.files import new_folder
 from keras_csc.validation import check_choice
@@ -52,13 +52,13 @@ def export_runtime(model, folder, runtime, tolerance=1e-4):
     check_installed(runtime)
     check_float32(model.encoder.compute_dtype)
     model.make_weights()
-    found = float_signatures(signatures(model))
-    found.pop("sample", None)
+    endpoints = float_signatures(signatures(model))
+    endpoints.pop("sample", None)
     with new_folder(folder) as temporary:
-        WRITERS[runtime](found, temporary)
+        WRITERS[runtime](endpoints, temporary)
         call = load_runtime(temporary, runtime)
         what = f"{folder} for {runtime}"
-        check_answers(found, call, model, what, tolerance)
+        check_answers(endpoints, call, model, what, tolerance)
     return folder
 
 
@@ -92,23 +92,20 @@ def load_runtime(folder, runtime):
     )
 
 
-def _write_litert(found, folder):
+def _write_litert(endpoints, folder):
     """One file of all signatures, of LiteRT's built-in operations."""
     with tempfile.TemporaryDirectory() as saved:
-        archive = keras.export.ExportArchive()
-        for name, (function, specs) in found.items():
-            archive.add_endpoint(name, function, input_signature=specs)
-        archive.write_out(saved, verbose=False)
+        write_signatures(endpoints, saved)
         converter = tf.lite.TFLiteConverter.from_saved_model(
-            saved, signature_keys=list(found)
+            saved, signature_keys=list(endpoints)
         )
         (folder / LITERT_FILE).write_bytes(converter.convert())
 
 
-def _write_onnx(found, folder):
+def _write_onnx(endpoints, folder):
     import tf2onnx
 
-    for name, (function, specs) in found.items():
+    for name, (function, specs) in endpoints.items():
         tf2onnx.convert.from_function(
             tf.function(function, specs, autograph=False),
             specs,
@@ -117,10 +114,10 @@ def _write_onnx(found, folder):
         )
 
 
-def _write_openvino(found, folder):
+def _write_openvino(endpoints, folder):
     import openvino
 
-    for name, (function, specs) in found.items():
+    for name, (function, specs) in endpoints.items():
         traced = tf.function(function, specs, autograph=False)
         converted = openvino.convert_model(traced.get_concrete_function())
         path = folder / f"{name}.xml"

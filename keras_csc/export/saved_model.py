@@ -83,7 +83,7 @@ def export_saved_model(
     if batch_sizes:
         check_integers(1, batch_sizes=batch_sizes)
     model.make_weights()
-    found = signatures(model)
+    endpoints = signatures(model)
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder / LOCK):
         for left in folder.iterdir():
@@ -94,20 +94,31 @@ def export_saved_model(
         version = max(numbers, default=0) + 1
         path = folder / str(version)
         with new_folder(path) as temporary:
-            _write_graph(model, found, temporary)
-            loaded = loaded_as(model, found, temporary, tolerance)
+            _write_graph(model, endpoints, temporary)
+            loaded = loaded_as(model, endpoints, temporary, tolerance)
             text = model_card(model, folder.name, version, loaded, card or {})
             (temporary / "card.md").write_text(text, encoding="utf-8")
             if batch_sizes:
-                write_warmup(model, found, temporary, batch_sizes)
+                write_warmup(model, endpoints, temporary, batch_sizes)
         return path
 
 
-def loaded_as(model, found, path, tolerance):
+def write_signatures(endpoints, folder, *layers):
+    """Writes signatures of layers as a SavedModel; returns them, loaded."""
+    archive = keras.export.ExportArchive()
+    for layer in filter(None, layers):
+        archive.track(layer)
+    for name, (function, specs) in endpoints.items():
+        archive.add_endpoint(name, function, input_signature=specs)
+    archive.write_out(str(folder), verbose=False)
+    return tf.saved_model.load(str(folder)).signatures
+
+
+def loaded_as(model, endpoints, path, tolerance):
     """The signatures of a SavedModel, compared with the model's own."""
     loaded = tf.saved_model.load(str(path))
     check_answers(
-        float_signatures(found),
+        float_signatures(endpoints),
         lambda name, inputs: loaded.signatures[name](**inputs),
         model,
         str(path),
@@ -140,17 +151,17 @@ def check_answers(signatures, call, model, what, tolerance):
         if name == "embed":  # It divides by norms that may be near 0.
             continue
         inputs = _random_inputs(model, specs)
-        own = f"the signature {name!r} of {what!r}"
-        check_same(call(name, inputs), function(**inputs), own, tolerance)
+        answer = f"the signature {name!r} of {what!r}"
+        check_same(call(name, inputs), function(**inputs), answer, tolerance)
 
 
 def check_same(received, expected, what, tolerance):
     """Raises `AdvisedError` unless a dict of outputs is as expected."""
     for output, value in expected.items():
-        found, value = np.asarray(received[output]), np.asarray(value)
+        answer, value = np.asarray(received[output]), np.asarray(value)
         difference = np.inf
-        if found.shape == value.shape:
-            difference = np.max(np.abs(found - value))
+        if answer.shape == value.shape:
+            difference = np.max(np.abs(answer - value))
         if not difference <= tolerance:
             raise AdvisedError(
                 f"`{output}` of {what} must be finite and what the model "
@@ -189,7 +200,7 @@ def _item_shape(model, spec):
     return decoder.map_shape if of_maps else decoder.features_shape
 
 
-def _write_graph(model, found, folder):
+def _write_graph(model, endpoints, folder):
     """Writes the SavedModel with Keras's own archive.
 
     TensorFlow Serving can't load what `tf.saved_model.save` makes of a module
@@ -203,7 +214,7 @@ def _write_graph(model, found, folder):
     if model.density is not None:
         weights += model.density.variables.values()
     places = {id(w.value): place for place, w in enumerate(weights)}
-    for name, (function, specs) in found.items():
+    for name, (function, specs) in endpoints.items():
         added = archive.add_endpoint(name, function, input_signature=specs)
         traced = added.get_concrete_function()
         traced.set_variables(

@@ -62,23 +62,23 @@ def signatures(model):
             for number, stage in enumerate(stages, start=1)
         }
 
-    found = {
+    endpoints = {
         DEFAULT: (reconstruct, [image]),
         "encode": (encode, [image]),
         "decode": (decode, [features]),
     }
     if encoder.sparse:
-        found["denoise"] = denoise, [image, _spec("sparsity")]
-        found["codes"] = codes, [image]
+        endpoints["denoise"] = denoise, [image, _spec("sparsity")]
+        endpoints["codes"] = codes, [image]
     if model.density is not None:
-        found.update(_density_signatures(model, image))
+        endpoints.update(_density_signatures(model, image))
     if encoder.image_shape[-1] in (1, 3):
         of_files = _of_any_size if encoder.features == "map" else _of_one_size
         reconstruct_bytes, encode_bytes = of_files(model)
         files = [_spec("image_bytes", dtype=tf.string)]
-        found["reconstruct_bytes"] = reconstruct_bytes, files
-        found["encode_bytes"] = encode_bytes, files
-    return found
+        endpoints["reconstruct_bytes"] = reconstruct_bytes, files
+        endpoints["encode_bytes"] = encode_bytes, files
+    return endpoints
 
 
 def _density_signatures(model, image):
@@ -149,10 +149,10 @@ def _of_one_size(model):
 
     def reconstruct_bytes(image_bytes):
         images, outcome = read(image_bytes)
-        made = model.reconstruct(images)
-        made = tf.map_fn(to_png, made, fn_output_signature=FILE)
-        made = tf.where(outcome["valid"], made, "")
-        return {"reconstruction_bytes": made, **outcome}
+        regenerated = model.reconstruct(images)
+        files = tf.map_fn(to_png, regenerated, fn_output_signature=FILE)
+        files = tf.where(outcome["valid"], files, "")
+        return {"reconstruction_bytes": files, **outcome}
 
     return reconstruct_bytes, encode_bytes
 
@@ -165,15 +165,6 @@ def _of_any_size(model):
     image is held, with what a network makes of it.
     """
     shape = model.encoder.accepted_shape
-    channels = shape[-1]
-
-    def one_by_one(function, valid, image_bytes, spec):
-        return tf.map_fn(
-            lambda each: function(*each),
-            (valid, image_bytes),
-            fn_output_signature=spec,
-            parallel_iterations=1,
-        )
 
     def encode_bytes(image_bytes):
         sizes, outcome = sizes_of(image_bytes, shape)
@@ -185,7 +176,7 @@ def _of_any_size(model):
             ["image_bytes must hold images of one size. Received:", good],
         )
         size = tf.concat([good, [[LEAST_SIZE, LEAST_SIZE]]], 0)[0]
-        empty = tf.zeros(tf.concat([size, [channels]], 0))
+        empty = tf.zeros(tf.concat([size, shape[-1:]], 0))
         empty = tf.ensure_shape(empty, shape)
 
         def encode(valid, file):
@@ -194,7 +185,7 @@ def _of_any_size(model):
             return tf.where(valid, features, 0.0)
 
         spec = tf.TensorSpec(model.decoder.features_shape, tf.float32)
-        features = one_by_one(encode, valid, image_bytes, spec)
+        features = one_by_one(encode, spec, valid, image_bytes)
         return {"features": features, **outcome}
 
     def reconstruct_bytes(image_bytes):
@@ -204,13 +195,29 @@ def _of_any_size(model):
             image = image_of(file, shape)
             return to_png(model.reconstruct(image[None])[0])
 
-        def made(valid, file):
-            return tf.cond(valid, lambda: reconstruct(file), lambda: "")
-
-        made = one_by_one(made, outcome["valid"], image_bytes, FILE)
-        return {"reconstruction_bytes": made, **outcome}
+        files = png_files(reconstruct, outcome["valid"], image_bytes)
+        return {"reconstruction_bytes": files, **outcome}
 
     return reconstruct_bytes, encode_bytes
+
+
+def one_by_one(function, spec, *tensors):
+    """Outputs of a function of one row of tensors, a row at a time."""
+    return tf.map_fn(
+        lambda row: function(*row),
+        tensors,
+        fn_output_signature=spec,
+        parallel_iterations=1,
+    )
+
+
+def png_files(function, valid, *tensors):
+    """PNG files that a function makes of valid rows; others have no bytes."""
+
+    def file_of(valid, *row):
+        return tf.cond(valid, lambda: function(*row), lambda: "")
+
+    return one_by_one(file_of, FILE, valid, *tensors)
 
 
 def _spec(name, shape=(), dtype=tf.float32):
@@ -256,7 +263,7 @@ def outcomes(encoded, shape, function, empty):
 
     Returns:
         Tensor `(batch, ...)`, and a dict: `valid`, bools `(batch,)`, and
-        `problem`, what is wrong with a file, "" if nothing is.
+        `problem`, the fault of a file, "" if it has none.
     """
     count = tf.size(encoded, tf.int64)
     encoded = asserted(
@@ -266,7 +273,7 @@ def outcomes(encoded, shape, function, empty):
     )
     of_maps = None in shape
 
-    def made(row, file):
+    def read(row, file):
         problem = pictures.inspect(
             file,
             MOST_PIXELS if of_maps else MAX_PIXELS,
@@ -280,14 +287,14 @@ def outcomes(encoded, shape, function, empty):
         return row, value, problem
 
     rows = tf.range(1, count + 1)
-    found = tf.data.Dataset.from_tensor_slices((rows, encoded))
-    found = found.map(made, num_parallel_calls=FILES_AT_A_TIME)
+    files = tf.data.Dataset.from_tensor_slices((rows, encoded))
+    files = files.map(read, num_parallel_calls=FILES_AT_A_TIME)
     first = tf.constant(0, tf.int64), empty, tf.constant(DAMAGED)
-    found = tf.data.Dataset.from_tensors(first).concatenate(
-        found.ignore_errors()
+    files = tf.data.Dataset.from_tensors(first).concatenate(
+        files.ignore_errors()
     )
-    found = found.batch(count + 1).with_options(_plain_options())
-    rows, values, problems = found.get_single_element()
+    files = files.batch(count + 1).with_options(_plain_options())
+    rows, values, problems = files.get_single_element()
     places = tf.scatter_nd(
         rows[:, None], tf.range(tf.size(rows)), count[None] + 1
     )[1:]

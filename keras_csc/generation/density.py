@@ -12,7 +12,7 @@ from keras_csc.validation import check_number
 from keras_csc.validation import shown
 
 EXAMPLES_OF_DIRECTION = 4
-MOST = 100_000  # samples of a call
+MOST_SAMPLES = 100_000  # of a call
 
 
 @keras.saving.register_keras_serializable(package="keras_csc")
@@ -54,8 +54,8 @@ class FeatureDensity:
     Example:
 
     >>> density = FeatureDensity.fit(features, labels)
-    >>> made = density.sample(4, label=1, seed=0)  # (4, d), rows of norm 1
-    >>> scores = density.log_prob(made)  # (4,)
+    >>> drawn = density.sample(4, label=1, seed=0)  # (4, d), rows of norm 1
+    >>> scores = density.log_prob(drawn)  # (4,)
     """
 
     def __init__(self, feature_dim, classes=1, components=1, rank=1):
@@ -119,7 +119,7 @@ class FeatureDensity:
         check_integer(1, feature_dim - 1, "`feature_dim` - 1", rank=rank)
         check_integer(0, seed=seed)
         check_integer(0, labels=labels.max())
-        found, occurring = {}, np.unique(labels)
+        fitted, occurring = {}, np.unique(labels)
         for place, label in enumerate(occurring):
             rows = features[labels == label]
             fewer = min(components, max(len(rows) // 2, 1))
@@ -129,24 +129,21 @@ class FeatureDensity:
                 most = min(rank, int(examples / EXAMPLES_OF_DIRECTION))
                 factor, noise = gaussians.probabilistic_pca(covariance, most)
                 share = examples / len(features)
-                found[place, number] = share, mean, factor, noise
-        rank = max(1, *(factor.shape[1] for _, _, factor, _ in found.values()))
+                fitted[place, number] = share, mean, factor, noise
+        ranks = (factor.shape[1] for _, _, factor, _ in fitted.values())
+        rank = max(1, *ranks)
         density = cls(feature_dim, len(occurring), components, rank)
         density.labels = occurring
-        arrays = [np.zeros(each.shape) for each in density.variables.values()]
+        variables = density.variables.values()
+        arrays = [np.zeros(variable.shape) for variable in variables]
         weights, means, factors, variances = arrays
         variances[:] = 1.0
-        for place, (share, mean, factor, noise) in found.items():
+        for place, (share, mean, factor, noise) in fitted.items():
             weights[place], means[place], variances[place] = share, mean, noise
             factors[place][:, : factor.shape[1]] = factor
-        for variable, array in zip(density.variables.values(), arrays):
+        for variable, array in zip(variables, arrays):
             variable.assign(array)
         return density
-
-    @property
-    def priors(self):
-        """Probabilities of the classes, a float32 tensor `(classes,)`."""
-        return tf.reduce_sum(self.variables["weights"].value, 1)
 
     @property
     def center(self):
@@ -154,8 +151,8 @@ class FeatureDensity:
 
         It is the mean of the features that the density was fitted to.
         """
-        weights, means, *_ = (each.value for each in self.variables.values())
-        return tf.einsum("jk,jkd->d", weights, means)
+        weights, means = self.variables["weights"], self.variables["means"]
+        return tf.einsum("jk,jkd->d", weights.value, means.value)
 
     def sample(self, count, label=None, seed=None, temperature=1.0):
         """Features of norm 1, drawn at random.
@@ -177,7 +174,7 @@ class FeatureDensity:
             ValueError: for a class that the density lacks, and for other
                 arguments out of range.
         """
-        check_integer(1, MOST, "as all are in memory", count=count)
+        check_integer(1, MOST_SAMPLES, "as all are in memory", count=count)
         check_number("[0, 1e9]", temperature=temperature)
         if seed is None:
             seed = int(keras.random.randint((), 0, LARGEST_INTEGER))
@@ -243,9 +240,13 @@ class FeatureDensity:
 
     def distribution(self):
         """`p` as a distribution of TensorFlow Probability, in float64."""
-        arrays = (each.value for each in self.variables.values())
-        flat = (tf.reshape(each, (-1, *each.shape[2:])) for each in arrays)
-        return gaussians.mixture(*(tf.cast(each, tf.float64) for each in flat))
+        arrays = (
+            tf.cast(variable.value, tf.float64)
+            for variable in self.variables.values()
+        )
+        return gaussians.mixture(
+            *(tf.reshape(array, (-1, *array.shape[2:])) for array in arrays)
+        )
 
     def save_own_variables(self, store):
         for name, variable in self.variables.items():

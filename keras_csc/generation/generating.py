@@ -8,11 +8,12 @@ import tensorflow as tf
 from keras import ops
 
 from keras_csc.generation.density import FeatureDensity
-from keras_csc.ops.tensors import great_circle
 from keras_csc.ops.tensors import to_sphere
 from keras_csc.validation import check_integer
 
 BATCH = 250
+# Below, the difference of float32 features of norm 1 is rounding.
+LEAST_SINE = 1e-6
 
 
 def fit_density(model, images, labels=None, components=1, rank=None, seed=0):
@@ -63,9 +64,9 @@ def sample(model, count, label=None, seed=None, temperature=1.0):
     """
     density = _known_density(model)
     features = density.sample(count, label, seed, temperature)
-    parts = range(0, count, BATCH)
+    starts = range(0, count, BATCH)
     return ops.concatenate(
-        [model.decode(features[n : n + BATCH]) for n in parts]
+        [model.decode(features[n : n + BATCH]) for n in starts]
     )
 
 
@@ -73,7 +74,7 @@ def interpolate(model, first, second, steps=9):
     """Images along great circles between the features of two images.
 
     They are `g(z(t))`, with `z(0) = f(x₀)` and `z(1) = f(x₁)`; see
-    `keras_csc.ops.great_circle`. The first and last image of a row are the
+    `great_circle`. The first and last image of a row are the
     reconstructions of the two. In a model of maps every place has its own
     circle.
 
@@ -101,6 +102,52 @@ def interpolate(model, first, second, steps=9):
         image_size=first.shape[1:3],
     )
     return ops.reshape(images, (-1, steps, *images.shape[1:]))
+
+
+def great_circle(first, second, steps):
+    """Points at equal distances on the shortest way over the sphere.
+
+    `z(t) = cos(tθ) z₀ + sin(tθ) u`, `t = 0, 1/(steps-1), ..., 1`
+
+    `θ` is the angle between `z₀` and `z₁`. `u` has norm 1 and lies in their
+    plane, at a right angle to `z₀`. If `z₀` and `z₁` are equal, all points are.
+    If they are antipodal, every great circle is a shortest way; this one goes
+    towards the axis of the smallest number of `z₀`.
+
+    Args:
+        first: tensor `(n, ..., d)`, `z₀`, rows of norm 1.
+        second: tensor of the same shape, `z₁`.
+        steps: int, at least 2, points of each way with both ends.
+
+    Returns:
+        Tensor `(n, steps, ..., d)`, rows of norm 1.
+
+    Reference:
+        Shoemake, Animating rotation with quaternion curves, SIGGRAPH 1985.
+    """
+    first, second = map(ops.convert_to_tensor, (first, second))
+    cosine = ops.sum(first * second, -1, keepdims=True)
+    tangent = _perpendicular(second, first)
+    sine = ops.norm(tangent, axis=-1, keepdims=True)
+    parallel = sine < LEAST_SINE
+    smallest = ops.argmin(ops.abs(first), -1)
+    axis = ops.one_hot(smallest, first.shape[-1], dtype=first.dtype)
+    tangent = ops.where(parallel, _perpendicular(axis, first), tangent)
+    tangent = to_sphere(_perpendicular(to_sphere(tangent), first))
+    sine = ops.where(parallel, ops.zeros_like(sine), sine)
+    angle = ops.expand_dims(ops.arctan2(sine, cosine), 1)
+    part = ops.linspace(0.0, 1.0, steps, dtype=first.dtype)
+    part = ops.reshape(part, (1, steps, *[1] * (len(first.shape) - 1)))
+    first, tangent = ops.expand_dims(first, 1), ops.expand_dims(tangent, 1)
+    return to_sphere(
+        ops.cos(part * angle) * first + ops.sin(part * angle) * tangent
+    )
+
+
+def _perpendicular(vectors, directions):
+    """Vectors less their parts along directions of norm 1."""
+    along = ops.sum(vectors * directions, -1, keepdims=True)
+    return vectors - along * directions
 
 
 def embed(model, images):

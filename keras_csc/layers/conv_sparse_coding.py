@@ -15,10 +15,8 @@ from keras_csc.ops.program import precise_program
 from keras_csc.ops.tensors import as_dtype_of
 from keras_csc.ops.tensors import at_least_float32
 from keras_csc.validation import check_bool
-from keras_csc.validation import check_choice
 from keras_csc.validation import check_integer
 
-# Unrolled ones: each is a part of the graph.
 MOST_ITERATIONS = 1000
 
 
@@ -53,12 +51,6 @@ class ConvSparseCoding2D(DictionaryLayer):
     After two steps the codes of unit atoms are about as large as the input.
     They are smaller after one, and larger after more: normalise them there.
 
-    With `gradient="implicit"` the layer solves the program by `iterations`
-    steps with adaptive restart. It differentiates the optimality conditions of
-    the solution, and so needs no more memory for more iterations. This is the
-    gradient of the solution: with few iterations the codes are not yet the
-    solution, and have another gradient.
-
     Args:
         filters: int, number of atoms.
         kernel_size: int, height and width of the atoms.
@@ -70,12 +62,10 @@ class ConvSparseCoding2D(DictionaryLayer):
             `sparsity > 0` is then a weight, which `update_sparsity` moves.
         nonnegative: bool, whether codes are constrained to `y ≥ 0`. `None`
             means `True` without a `prox`.
-        iterations: int, at least 1; at most 1000 unrolled ones.
-        gradient: `"unrolled"` or `"implicit"`.
+        iterations: int, from 1 to 1000.
         prox: function of values and a threshold, as in `ops.sparse_code`, for
-            another penalty `(λ/L) p(y)` than the norm. It goes with unrolled
-            steps, and without `nonnegative`. Register it with Keras to save
-            the layer.
+            another penalty `(λ/L) p(y)` than the norm. It goes without
+            `nonnegative`. Register it with Keras to save the layer.
         kernel_initializer: initialiser of the dictionary.
         kernel_constraint: constraint of the dictionary: `"unit_atoms"`,
             `"tight_frame"`, one of Keras, or `None`; see `constraints`.
@@ -119,7 +109,6 @@ class ConvSparseCoding2D(DictionaryLayer):
         zeros=None,
         nonnegative=None,
         iterations=2,
-        gradient="unrolled",
         prox=None,
         kernel_initializer="random_normal",
         kernel_constraint="unit_atoms",
@@ -137,17 +126,14 @@ class ConvSparseCoding2D(DictionaryLayer):
         if nonnegative is None:
             nonnegative = prox is None
         check_bool(nonnegative=nonnegative, relative=relative)
-        check_choice(("unrolled", "implicit"), gradient=gradient)
-        check_integer(1, iterations=iterations)
-        if gradient == "unrolled":
-            why = 'each of which is a part of the graph, for "unrolled"'
-            check_integer(1, MOST_ITERATIONS, why, iterations=iterations)
+        why = "as each is a part of the graph"
+        check_integer(1, MOST_ITERATIONS, why, iterations=iterations)
         if isinstance(prox, dict):
             prox = keras.saving.deserialize_keras_object(prox)
-        if prox and (nonnegative or gradient == "implicit"):
+        if prox and nonnegative:
             raise ValueError(
-                '`prox` goes with gradient="unrolled" and nonnegative=False: '
-                "it says itself which codes there may be."
+                "`prox` goes with nonnegative=False: it says itself which "
+                "codes there may be."
             )
         self.filters = filters
         self.zeros = zeros
@@ -155,7 +141,6 @@ class ConvSparseCoding2D(DictionaryLayer):
         self.relative = relative
         self.nonnegative = nonnegative
         self.iterations = iterations
-        self.gradient = gradient
         self.prox = prox
 
     def build(self, input_shape):
@@ -235,7 +220,8 @@ class ConvSparseCoding2D(DictionaryLayer):
             sparsity: as in a call.
             iterations: int, by default the layer's.
             tolerance: float, relative duality gap to solve the program to, as
-                in `ops.solve_sparse_code`; by default none.
+                in `ops.solve_sparse_code`; by default none. Codes that are
+                solved to a tolerance have no gradient.
 
         Raises:
             ValueError: for a `tolerance` and a `prox`, whose penalty is not
@@ -247,7 +233,7 @@ class ConvSparseCoding2D(DictionaryLayer):
 
     def _solve(self, images, sparsity, bound, iterations, tolerance=None):
         solver = functools.partial(sparse_code, prox=self.prox)
-        if self.gradient == "implicit" or tolerance is not None:
+        if tolerance is not None:
             self._check_penalty_is_known()
             solver = functools.partial(solve_sparse_code, tolerance=tolerance)
         return solver(
@@ -340,7 +326,6 @@ class ConvSparseCoding2D(DictionaryLayer):
             "zeros": self.zeros,
             "nonnegative": self.nonnegative,
             "iterations": self.iterations,
-            "gradient": self.gradient,
             "prox": self.prox
             and keras.saving.serialize_keras_object(self.prox),
         }

@@ -49,7 +49,7 @@ def rare_atoms(density, threshold=0.01):
 
     Args:
         density: array `(filters,)`, of `code_density`.
-        threshold: float, the largest density of a rare atom. Defaults to 0.01.
+        threshold: float, the largest density of a rare atom.
 
     Returns:
         Ints, the numbers of the atoms.
@@ -70,10 +70,9 @@ def mutual_coherence(kernel, strides=1, nonnegative=False):
 
     Args:
         kernel: array `(k, k, channels, filters)`. A zero atom has cosine 0.
-        strides: int, of the layer. Defaults to 1.
+        strides: int, of the layer.
         nonnegative: bool, whether codes are `≥ 0`. Then `d` and `-d` make
-            different images, and cosines count with their sign. Defaults to
-            `False`.
+            different images, and cosines count with their sign.
 
     Returns:
         A float in `[0, 1]`.
@@ -96,9 +95,8 @@ def match_atoms(kernel, other, strides=1, nonnegative=False):
     Args:
         kernel: array `(k, k, channels, filters)`.
         other: array of the same shape.
-        strides: int, atoms are shifted by multiples of it. Defaults to 1.
-        nonnegative: bool, whether cosines count with their sign. Defaults to
-            `False`.
+        strides: int, atoms are shifted by multiples of it.
+        nonnegative: bool, whether cosines count with their sign.
 
     Returns:
         `(others, similarities)`, for every atom. `others` are ints, the atoms

@@ -172,8 +172,7 @@ def nearest_subspace_accuracy(
         train_labels: ints of shape `(n,)`, -1 for unlabelled.
         test_features: array of shape `(m, d)`.
         test_labels: ints of shape `(m,)`, -1 for unlabelled.
-        components: int in `[1, d - 1]`, dimension of the subspaces. Defaults
-            to 10.
+        components: int in `[1, d - 1]`, dimension of the subspaces.
 
     Returns:
         A float in `[0, 1]`.
@@ -236,9 +235,9 @@ def knn_accuracy(
     Args:
         train_features, train_labels, test_features, test_labels: as in
             `nearest_subspace_accuracy`.
-        neighbors: int, at most the labelled training rows. Defaults to 5.
+        neighbors: int, at most the labelled training rows.
         centered: bool, whether features are centred and scaled to norm one. A
-            feature that is the mean becomes zero. Defaults to `False`.
+            feature that is the mean becomes zero.
 
     Returns:
         A float in `[0, 1]`.

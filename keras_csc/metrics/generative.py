@@ -70,7 +70,7 @@ def kernel_distance(features, others):
     """
     features, others = _pair(features, others)
     within = [
-        (_kernel_sum(rows, rows) - _kernel_trace(rows))
+        (_kernel_sum(rows, rows) - np.sum((np.mean(rows**2, 1) + 1) ** 3))
         / (len(rows) * (len(rows) - 1))
         for rows in (features, others)
     ]
@@ -83,13 +83,13 @@ def precision_recall(features, others, neighbors=3):
 
     The manifold of a set is the union of balls around its rows, each up to the
     row's `neighbors`-th nearest other row. Precision is the share of `others`
-    in the manifold of `features`: what is made is real. Recall is the share of
-    `features` in the manifold of `others`: what is real is made.
+    in the manifold of `features`, which look real. Recall is the share of
+    `features` in the manifold of `others`, which a model makes, too.
 
     Args:
         features: array of shape `(n, d)`, of real images.
         others: array of shape `(m, d)`, of images to judge.
-        neighbors: int, less than `n` and `m`. Defaults to 3.
+        neighbors: int, less than `n` and `m`.
 
     Returns:
         `(precision, recall)`, floats in `[0, 1]`.
@@ -123,7 +123,7 @@ def nearest_images(images, others):
         `(distances, indices)`: float and int arrays `(n,)`.
     """
     rows, columns = (
-        np.reshape(each, (len(each), -1)) for each in (images, others)
+        np.reshape(batch, (len(batch), -1)) for batch in (images, others)
     )
     search = NearestNeighbors(n_neighbors=1, algorithm="brute").fit(columns)
     indices = search.kneighbors(rows, return_distance=False)[:, 0]
@@ -143,8 +143,8 @@ def _share_within(queries, rows, neighbors):
     search = NearestNeighbors(n_neighbors=neighbors, algorithm="brute")
     radii = search.fit(rows).kneighbors()[0][:, -1]
     # Two products round a distance in two ways.
-    norms = [np.max(np.linalg.norm(each, axis=1)) for each in (queries, rows)]
-    radii = radii + 1e-7 * max(norms)
+    norms = (np.linalg.norm(vectors, axis=1) for vectors in (queries, rows))
+    radii = radii + 1e-7 * max(map(np.max, norms))
     within = pairwise_distances_chunked(
         queries,
         rows,
@@ -159,7 +159,3 @@ def _kernel_sum(rows, columns):
         np.sum(polynomial_kernel(rows[start : start + CHUNK], columns))
         for start in range(0, len(rows), CHUNK)
     )
-
-
-def _kernel_trace(rows):
-    return np.sum((np.mean(rows * rows, axis=1) + 1) ** 3)

@@ -231,13 +231,14 @@ def asserted(values, condition, data):
         with tf.control_dependencies([check]):
             return tf.identity(values)
     if not known:
-        words = [p if isinstance(p, str) else _shown(p) for p in data]
+        words = [
+            part
+            if isinstance(part, str)
+            else shown(np.asarray(tf.get_static_value(part)).tolist())
+            for part in data
+        ]
         raise ValueError(" ".join(words))
     return values
-
-
-def _shown(tensor):
-    return shown(np.asarray(tf.get_static_value(tensor)).tolist())
 
 
 @contextlib.contextmanager

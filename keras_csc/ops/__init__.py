@@ -17,8 +17,6 @@ from keras_csc.ops.convolution import synthesis
 from keras_csc.ops.convolution import synthesis_size
 from keras_csc.ops.lapped import postfilter
 from keras_csc.ops.lapped import prefilter
-from keras_csc.ops.program import Measurement
 from keras_csc.ops.program import SparseCodingProgram
 from keras_csc.ops.proximal_gradient import solve_sparse_code
 from keras_csc.ops.sparse_coding import sparse_code
-from keras_csc.ops.tensors import great_circle

@@ -3,11 +3,9 @@
 import math
 import numbers
 
-import keras
 from keras import ops
 
 from keras_csc.ops.tensors import on_tensorflow
-from keras_csc.validation import check_integer
 
 
 def analysis_size(size, kernel_size, strides, padding):
@@ -58,11 +56,9 @@ def analysis(images, kernel, strides=1, padding="same"):
         Tensor `(batch, code_height, code_width, filters)`.
 
     Raises:
-        ValueError: for images with other channels or of another type than the
-            atoms, or a stride below 1.
+        ValueError: for images with other channels than the atoms.
     """
     check_channels(images.shape, kernel.shape)
-    _check_operands(strides, images=images, kernel=kernel)
     if blocks := _blocks(images.shape[1:3], kernel.shape, strides, padding):
         matrix = ops.reshape(kernel, (-1, kernel.shape[3]))
         height, width, k = *blocks, kernel.shape[0]
@@ -107,10 +103,8 @@ def synthesis(codes, kernel, image_size=None, strides=1, padding="same"):
         Tensor `(batch, height, width, channels)`.
 
     Raises:
-        ValueError: for an `image_size` that has codes of another size, codes
-            of another type than the atoms, or a stride below 1.
+        ValueError: for an `image_size` that has codes of another size.
     """
-    _check_operands(strides, codes=codes, kernel=kernel)
     if image_size is None:
         shape = ops.shape(codes)
         image_size = [
@@ -230,29 +224,6 @@ def _by_products(kernel, borders, reach, height, *at):
     return by_products
 
 
-def filter_gradient(images, codes, kernel_shape, strides, padding):
-    """Adjoint of `W → A(W) z` at the codes `z`, applied to images `x`.
-
-    `G[u, v, c, f] = Σ_{b, i, j} x[b, s·i + u, s·j + v, c] · z[b, i, j, f]`,
-    with `x` padded as `padding` says.
-    """
-    form = on_tensorflow("filter_gradient", _of_patches)
-    return form(images, codes, kernel_shape, strides, padding)
-
-
-def _of_patches(images, codes, kernel_shape, strides, padding):
-    patches = ops.image.extract_patches(
-        images,
-        kernel_shape[:2],
-        strides=strides,
-        padding=padding,
-        data_format="channels_last",
-    )
-    patches = ops.reshape(patches, (-1, math.prod(kernel_shape[:3])))
-    codes = ops.reshape(codes, (-1, kernel_shape[3]))
-    return ops.reshape(ops.matmul(ops.transpose(patches), codes), kernel_shape)
-
-
 def check_code_size(shape, kernel_shape, image_shape, strides, padding):
     """Raises `ValueError` if codes have not the shape of an image's codes.
 
@@ -284,20 +255,6 @@ def check_channels(shape, kernel_shape):
         raise ValueError(
             f"`images` must have the {kernel_shape[2]} channels of the atoms. "
             f"Received: images of shape {tuple(shape)}"
-        )
-
-
-def _check_operands(strides, **tensors):
-    """Raises `ValueError` for two types, or no stride."""
-    check_integer(1, strides=strides)
-    types = {
-        name: keras.backend.standardize_dtype(tensor.dtype)
-        for name, tensor in tensors.items()
-    }
-    if len(set(types.values())) > 1:
-        raise ValueError(
-            f"{' and '.join(types)} must be of one type. Received: "
-            f"{', '.join(types.values())}"
         )
 
 

@@ -15,58 +15,6 @@ AXES = (1, 2, 3)
 LEAST_SQUARE = 1e-30
 
 
-class Measurement(typing.NamedTuple):
-    """The linear operator `B = M H` of a mask `M` and a blur `H`.
-
-    `(H x)[b, i, j, c] = Σ_{u, v} k[u, v] · x[b, i + r - u, j + t - v, c]`
-
-    `H` is a convolution with a kernel `k` of `(2r + 1, 2t + 1)`, alike in all
-    channels, with zeros around the image. `M` multiplies with the mask.
-    `forward` and `adjoint` are exact adjoints, `<B x, y> = <x, Bᵀy>`.
-    `‖B‖ ≤ ‖k‖₁` for a mask in `[0, 1]`.
-
-    Fields:
-        mask: tensor that broadcasts to the images, in `[0, 1]`: 1 where a
-            pixel is known. `None` where all are.
-        blur: tensor `k` of two odd sizes, or `None` for none.
-    """
-
-    mask: typing.Any = None
-    blur: typing.Any = None
-
-    def forward(self, images):
-        """`M H x` of images `(batch, height, width, channels)`."""
-        if self.blur is not None:
-            # `ops.conv` correlates.
-            images = _correlation(images, ops.flip(self.blur, (0, 1)))
-        return images if self.mask is None else self.mask * images
-
-    def adjoint(self, images):
-        """`Hᵀ M y`, of the size of `y`."""
-        if self.mask is not None:
-            images = self.mask * images
-        if self.blur is None:
-            return images
-        return _correlation(images, self.blur)
-
-
-def _correlation(images, kernel):
-    """Every channel's correlation with a kernel, zeros around the image."""
-    height, width, channels = ops.shape(images)[1:4]
-    # Channels are examples: backends are slow at a group for each.
-    planes = ops.reshape(
-        ops.transpose(images, (0, 3, 1, 2)), (-1, height, width, 1)
-    )
-    planes = ops.conv(
-        planes,
-        kernel[:, :, None, None],
-        padding="same",
-        data_format="channels_last",
-    )
-    planes = ops.reshape(planes, (-1, channels, height, width))
-    return ops.transpose(planes, (0, 2, 3, 1))
-
-
 class SparseCodingProgram(typing.NamedTuple):
     """Minimise `P(z) = λ‖z‖₁ + ½‖x - A z‖₂²`, for every example.
 
@@ -99,16 +47,12 @@ class SparseCodingProgram(typing.NamedTuple):
             residual, self.kernel, self.strides, self.padding
         )
 
-    def prediction(self, codes):
-        """`A z`, of the size of the program's images."""
-        size = ops.shape(self.images)[1:3]
-        return convolution.synthesis(
-            codes, self.kernel, size, self.strides, self.padding
-        )
-
     def residual(self, codes):
         """`x - A z`."""
-        return self.images - self.prediction(codes)
+        size = ops.shape(self.images)[1:3]
+        return self.images - convolution.synthesis(
+            codes, self.kernel, size, self.strides, self.padding
+        )
 
     def value(self, codes, residual):
         """`P(z)` of every example, `(batch,)`.

@@ -3,7 +3,6 @@
 import keras
 from keras import ops
 
-from keras_csc.ops.implicit_gradient import implicit_gradient
 from keras_csc.ops.program import AXES
 from keras_csc.ops.program import check_penalty
 from keras_csc.ops.program import precise_program
@@ -16,9 +15,6 @@ from keras_csc.validation import check_number
 # The duality gap takes a convolution of its own. So it is computed after every
 # so many iterations only.
 PERIOD = 10
-# What the step size is multiplied by after every step that was short enough,
-# and after one that was too long.
-GROWTH, DECAY = 1.05, 0.5
 
 
 def solve_sparse_code(
@@ -31,7 +27,6 @@ def solve_sparse_code(
     padding="same",
     iterations=1000,
     tolerance=1e-6,
-    line_search=False,
     relative=False,
 ):
     """Solves the convolutional sparse coding program to a tolerance.
@@ -43,11 +38,8 @@ def solve_sparse_code(
     longer move, when its duality gap (`SparseCodingProgram.gap`) is at most
     `tolerance` times its objective. The gap is computed before the first and
     after every tenth iteration. An example does not depend on the others of
-    its batch. Half precision is solved in float32.
-
-    The gradient is implicit (see `implicit_gradient`), by at most `iterations`
-    steps of conjugate residuals. Its memory does not grow with the iterations,
-    and it is exact at the solution. No gradient flows to the step size.
+    its batch. Half precision is solved in float32. No gradient flows through
+    the solution: train through `sparse_code`.
 
     Args:
         images, kernel, sparsity, nonnegative, strides, padding: as in
@@ -57,10 +49,6 @@ def solve_sparse_code(
         iterations: int, at least 1, the most there will be.
         tolerance: relative duality gap, or `None` for all the iterations.
             What float32 reaches is about `1e-5`, float64 `1e-13`.
-        line_search: bool, whether steps may be longer than `step_size`. They
-            grow by 5 % an iteration. Where `η ‖A(z - y)‖² > ‖z - y‖²`, the
-            step is halved, but not below `step_size`, and that iteration
-            leaves the codes as they were.
         relative: as in `sparse_code`.
 
     Returns:
@@ -78,9 +66,6 @@ def solve_sparse_code(
           SIAM J. Imaging Sciences 2009, section 4.
         - O'Donoghue & Candès, Adaptive restart for accelerated gradient
           schemes, Foundations of Computational Mathematics 2015, section 3.2.
-        - Scheinberg, Goldfarb & Bai, Fast first-order methods for composite
-          convex optimization with backtracking, Foundations of Computational
-          Mathematics 2014 (steps that grow).
     """
     check_choice(("same", "valid"), padding=padding)
     check_integer(1, iterations=iterations)
@@ -97,46 +82,30 @@ def solve_sparse_code(
         padding,
         relative=relative,
     )
-    images = program.images
-    constants = {
-        name: ops.stop_gradient(getattr(program, name))
-        for name in ("images", "kernel", "sparsity")
-    }
-    codes = _solution(
-        program._replace(**constants),
-        ops.stop_gradient(as_dtype_of(step_size, images)),
-        tolerance,
-        line_search,
-        iterations,
+    program = program._replace(
+        **{
+            name: ops.stop_gradient(getattr(program, name))
+            for name in ("images", "kernel", "sparsity")
+        }
     )
-    codes = implicit_gradient(codes, program, iterations)
+    step_size = ops.stop_gradient(as_dtype_of(step_size, program.images))
+    codes = _solution(program, step_size, tolerance, iterations)
     # No gap that is NaN is above the tolerance: the loop takes it for solved.
-    total = ops.sum(images, AXES, keepdims=True) + ops.sum(program.kernel)
-    total = total + program.sparsity
+    total = ops.sum(program.images, AXES, keepdims=True)
+    total = total + ops.sum(program.kernel) + program.sparsity
     codes = ops.where(ops.isfinite(total), codes, float("nan"))
     if keras.backend.is_float_dtype(dtype):
         codes = ops.cast(codes, dtype)
     return codes
 
 
-def _solution(program, step_size, tolerance, line_search, iterations):
+def _solution(program, step_size, tolerance, iterations):
     """FISTA on one batch; see `solve_sparse_code`.
 
     An iteration takes one synthesis, for the residual at the codes `z`, and
     one analysis, for the slope at the next point `y`. The residual at the
     point is extrapolated like the point, since it is affine in the codes.
-
-    With `line_search` the proof of FISTA needs two inequalities. First, a step
-    from `y` to `z` of size `η > step_size` must have
-    `η ‖A(z - y)‖² ≤ ‖z - y‖²`. Otherwise the codes stay, and the next iteration
-    tries `max(η/2, step_size)` from the same `y`. Second,
-    `η' t'(t' - 1) ≤ η t²`. This holds, whatever `η'` becomes: after a step
-    `η' = 1.05 η` and `t' = (1 + √(1 + 4 (η/η') t²))/2`.
     """
-    growth = GROWTH if line_search else 1.0
-
-    def total(values):
-        return ops.sum(values, AXES, keepdims=True)
 
     def unsolved(codes, residual, slope):
         gap = program.gap(codes, residual, slope)
@@ -144,32 +113,27 @@ def _solution(program, step_size, tolerance, line_search, iterations):
         return gap[:, None, None, None]
 
     def advance(
-        index, codes, residual, point, point_residual, slope, t, step, active
+        index, codes, residual, point, point_residual, slope, t, active
     ):
-        threshold = step * program.sparsity
         trial = soft_threshold(
-            point + step * slope, threshold, program.nonnegative
+            point + step_size * slope,
+            step_size * program.sparsity,
+            program.nonnegative,
         )
         trial_residual = program.residual(trial)
-        way, moves = trial - point, active
-        if line_search:
-            bent = total(ops.square(trial_residual - point_residual))
-            short = ops.logical_or(
-                step * bent <= total(ops.square(way)), step <= step_size
-            )
-            moves = ops.logical_and(active, short)
 
         def moved(value, old):
-            return ops.where(moves, value, old)
+            return ops.where(active, value, old)
 
-        following = (1 + ops.sqrt(1 + 4 / growth * ops.square(t))) / 2
+        following = (1 + ops.sqrt(1 + 4 * ops.square(t))) / 2
         change = trial - codes
-        uphill = total(way * change) < 0
+        turn = ops.sum((trial - point) * change, AXES, keepdims=True)
+        uphill = turn < 0
         momentum = ops.where(uphill, 0, (t - 1) / following)
         old, new = (codes, point), (trial, trial + momentum * change)
         # A selection of large arrays is slow: mostly there is nothing to keep.
         codes, point = ops.cond(
-            ops.all(moves),
+            ops.all(active),
             lambda: new,
             lambda: tuple(map(moved, new, old)),
         )
@@ -179,7 +143,6 @@ def _solution(program, step_size, tolerance, line_search, iterations):
         )
         residual = moved(trial_residual, residual)
         t = moved(ops.where(uphill, 1, following), t)
-        step = moved(growth * step, ops.maximum(DECAY * step, step_size))
         slope = program.analysis(point_residual)
         if tolerance is not None:
             active = ops.cond(
@@ -192,7 +155,7 @@ def _solution(program, step_size, tolerance, line_search, iterations):
             )
         return (
             *(index + 1, codes, residual, point, point_residual),
-            *(slope, t, step, active),
+            *(slope, t, active),
         )
 
     residual = program.images
@@ -206,9 +169,6 @@ def _solution(program, step_size, tolerance, line_search, iterations):
     return ops.while_loop(
         lambda *state: ops.any(state[-1]),
         advance,
-        (
-            *(index, codes, residual, codes, residual),
-            *(slope, one, one * step_size, active),
-        ),
+        (index, codes, residual, codes, residual, slope, one, active),
         maximum_iterations=iterations,
     )[1]

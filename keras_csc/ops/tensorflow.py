@@ -101,7 +101,11 @@ def synthesis(codes, kernel, image_size, strides, padding):
 
 
 def filter_gradient(images, codes, kernel_shape, strides, padding):
-    """`convolution.filter_gradient`, by TensorFlow's own."""
+    """Adjoint of `W → A(W) z` at the codes `z`, applied to images `x`.
+
+    `G[u, v, c, f] = Σ_{b, i, j} x[b, s·i + u, s·j + v, c] · z[b, i, j, f]`,
+    with `x` padded as `padding` says.
+    """
     return tf.raw_ops.Conv2DBackpropFilter(
         input=images,
         filter_sizes=kernel_shape,

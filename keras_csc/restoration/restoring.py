@@ -3,9 +3,9 @@
 import numpy as np
 from keras import ops
 
-from keras_csc.ops import Measurement
-from keras_csc.ops.implicit_gradient import conjugate_residuals
 from keras_csc.ops.tensors import solving
+from keras_csc.restoration.linear import Measurement
+from keras_csc.restoration.linear import conjugate_residuals
 
 # The most steps of conjugate residuals.
 STEPS = 500
@@ -46,17 +46,17 @@ def restore(image, mask, blur, noise, smoothness, levels, denoise):
     known = np.pad(known, beyond)[None]
     blur = None if blur is None else ops.convert_to_tensor(blur)
     measurement = Measurement(ops.convert_to_tensor(known), blur)
-    seen = ops.convert_to_tensor(known * np.pad(image, beyond)[None])
-    found = solving(smooth_part)(seen, smoothness, measurement)
+    measured = ops.convert_to_tensor(known * np.pad(image, beyond)[None])
+    estimate = solving(smooth_part)(measured, smoothness, measurement)
     for level in levels:
-        mean = denoise(ops.convert_to_numpy(found)[0], level)
+        mean = denoise(ops.convert_to_numpy(estimate)[0], level)
         mean = ops.convert_to_tensor(mean[None])
-        missed = seen - measurement.forward(mean)
+        missed = measured - measurement.forward(mean)
         weight = WEIGHT * (noise / level) ** 2
         weight = ops.convert_to_tensor(weight, "float32")
-        found = mean + solving(ridge_regression)(missed, weight, measurement)
-    found = ops.convert_to_numpy(found)[0]
-    return found[rows : rows + height, columns : columns + width]
+        estimate = mean + solving(ridge_regression)(missed, weight, measurement)
+    estimate = ops.convert_to_numpy(estimate)[0]
+    return estimate[rows : rows + height, columns : columns + width]
 
 
 def smooth_part(images, smoothness, measurement):
@@ -71,7 +71,7 @@ def smooth_part(images, smoothness, measurement):
             is measured.
         smoothness: float `α > 0`. Without mask and blur, waves of
             `2π √α` pixels are halved.
-        measurement: `ops.Measurement`.
+        measurement: `Measurement`.
 
     Returns:
         Tensor `l` of the shape of `images`.
@@ -99,8 +99,8 @@ def _solved(images, measurement, slope):
     """Where `Hᵀ Mᵀ (M H x - y)` and the slope of a penalty add up to 0."""
 
     def curvature(values):
-        seen = measurement.adjoint(measurement.forward(values))
-        return seen + slope(values)
+        normal = measurement.adjoint(measurement.forward(values))
+        return normal + slope(values)
 
     return conjugate_residuals(curvature, measurement.adjoint(images), STEPS)
 

@@ -30,8 +30,8 @@ def atom_grid(kernel, columns=None, scale=None):
     Args:
         kernel: array of shape `(k, k, channels, filters)`, 1 or 3 channels.
             Use `pixel_atoms` for the deeper layers.
-        columns: int. Defaults to a near-square grid.
-        scale: int, enlargement. Defaults to what makes an atom at least
+        columns: int, by default a near-square grid.
+        scale: int, enlargement; by default an atom has at least
             48 pixels high.
 
     Returns:
@@ -165,11 +165,10 @@ def strongest_atoms(explanation, stage=1, maximum=8, side=96):
 
     Args:
         explanation: `explanation.Explanation`.
-        stage: int, from 1, next to the image. Defaults to 1.
-        maximum: int, how many atoms at most. Defaults to 8.
+        stage: int, from 1, next to the image.
+        maximum: int, how many atoms at most.
         side: int, most screen pixels of the longer side of a picture. Small
-            pictures are enlarged by whole pixels, large ones averaged. Defaults
-            to 96.
+            pictures are enlarged by whole pixels, large ones averaged.
 
     Returns:
         A `uint8` array of shape `(height, width, 3)`.
@@ -201,7 +200,7 @@ def found_and_drawn(explanation, stage=1, maximum=5, side=96):
 
     Args:
         explanation: `explanation.Explanation`.
-        stage, maximum, side: as in `strongest_atoms`. `maximum` defaults to 5.
+        stage, maximum, side: as in `strongest_atoms`.
 
     Returns:
         A `uint8` array of shape `(height, width, 3)`.

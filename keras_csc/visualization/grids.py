@@ -137,9 +137,8 @@ def image_grid(images, columns=None, scale=1):
 
     Args:
         images: floats in `[-1, 1]` of shape `(n, h, w, 1 or 3)`.
-        columns: int. Defaults to a near-square grid.
+        columns: int, by default a near-square grid.
         scale: int, every image pixel becomes a square of this side.
-            Defaults to 1.
 
     Returns:
         A `uint8` array of shape `(height, width, 3)`.
@@ -162,8 +161,8 @@ def comparison_grid(image_sets, labels=None, columns=10, scale=1):
             `(n, h, w, 1 or 3)`: originals first, then the contenders.
         labels: list of one short string a set, written at the left of its
             rows, or `None`.
-        columns: int, images a row. Defaults to 10.
-        scale: int, enlargement. Defaults to 1.
+        columns: int, images a row.
+        scale: int, enlargement.
 
     Returns:
         A `uint8` array of shape `(height, width, 3)`.

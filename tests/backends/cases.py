@@ -55,13 +55,6 @@ def operators():
             lambda w, s=s: keras_csc.ops.frame_bound(w, s),
             (w,),
         )
-    ends = rng(3).normal(size=(2, 4, 5)).astype("float32")
-    ends /= np.linalg.norm(ends, axis=-1, keepdims=True)
-
-    def circle(first, second):
-        return keras_csc.ops.great_circle(first, second, 4)
-
-    yield "great circle", circle, tuple(ends)
 
 
 def solvers():
@@ -129,10 +122,6 @@ def layers():
     coding = keras_csc.layers.ConvSparseCoding2D
     for name, layer in (
         ("coding", coding(4, 3, strides=2)),
-        (
-            "implicit coding",
-            coding(4, 3, gradient="implicit", iterations=200),
-        ),
         ("decoding", keras_csc.layers.ConvSparseDecoding2D(3, 4, strides=2)),
         ("normalization", keras_csc.layers.SharedBatchNormalization()),
     ):

@@ -38,7 +38,7 @@ def test_figures_of_stages_are_those_of_all_images_at_once(nonnegative):
             each[number].numpy().astype("float64")
             for each in (output.inputs, output.codes)
         )
-        kernel, active = layer.kernel.numpy(), codes != 0
+        kernel = layer.kernel.numpy()
         made = references.synthesize(
             codes / layer.operator_norm.numpy(),
             kernel,
@@ -54,16 +54,9 @@ def test_figures_of_stages_are_those_of_all_images_at_once(nonnegative):
             ("drawn_error", error / np.sum(codes**2)),
         ):
             assert figures[name][number] == pytest.approx(expected, rel=1e-4)
-        places, anywhere = active.mean((0, 1, 2)), active.any((1, 2)).mean(0)
-        for name, values in (("density", places), ("image_density", anywhere)):
-            expected = np.percentile(values, [0, 25, 50, 75, 100])
-            np.testing.assert_allclose(found[name][number], expected, atol=1e-6)
+        places = (codes != 0).mean((0, 1, 2))
         rare = np.mean((places > 0) & (places <= 0.01))
         assert found["rare_atoms"][number] == rare
-        energy = np.sum(codes**2, (0, 1, 2)) * np.sum(kernel**2, (0, 1, 2))
-        share = energy[energy > 0] / energy.sum()
-        effective = pytest.approx(np.prod(share**-share), rel=1e-4)
-        assert found["effective_atoms"][number] == effective
         coherence = metrics.mutual_coherence(kernel, 2, nonnegative)
         assert found["coherence"][number] == coherence
 

@@ -136,9 +136,8 @@ def test_one_step_is_a_convolution_with_a_threshold():
         np.testing.assert_allclose(codes, expected, atol=1e-12)
 
 
-@pytest.mark.parametrize("gradient", ["unrolled", "implicit"])
-def test_codes_of_a_relative_threshold_scale_with_the_image(gradient):
-    layer = exact_layer(relative=True, gradient=gradient, iterations=50)
+def test_codes_of_a_relative_threshold_scale_with_the_image():
+    layer = exact_layer(relative=True, iterations=50)
     inputs = images(dtype="float64")
     codes = layer(inputs)
     assert 0.1 < np.mean(codes == 0) < 0.9
@@ -158,7 +157,6 @@ def test_codes_of_a_relative_threshold_scale_with_the_image(gradient):
 CASES = [
     {"strides": 2, "nonnegative": True},
     {"relative": True},
-    {"gradient": "implicit", "iterations": 600},
 ]
 
 
@@ -215,26 +213,6 @@ def test_eight_layers_keep_the_size_of_their_images(ends):
         assert 1 / 4 < share < 4
 
 
-def test_implicit_codes_and_gradients_are_those_of_the_solver():
-    layer = exact_layer(gradient="implicit")
-    inputs, kernel, found = images(dtype="float64"), layer.kernel.value, []
-    bound = layer.operator_norm.value
-    for code in (
-        lambda: layer(inputs, training=False),
-        lambda: keras_csc.ops.solve_sparse_code(
-            *(inputs, kernel / bound, 0.3 / bound, bound),
-            iterations=4,
-            tolerance=None,
-        ),
-    ):
-        with tf.GradientTape() as tape:
-            tape.watch(kernel)
-            codes = code()
-        found.append((codes, tape.gradient(codes, kernel)))
-    for one, other in zip(*found):
-        np.testing.assert_allclose(one, other, atol=1e-10)
-
-
 def test_images_of_other_channels_are_refused():
     layer = ConvSparseCoding2D(6, 3)
     layer.build((None, 8, 8, 1))
@@ -263,14 +241,9 @@ def test_stored_norm_is_the_bound_of_the_dictionary():
         np.testing.assert_allclose(layer.operator_norm, expected, rtol=1e-12)
 
 
-@pytest.mark.parametrize("gradient", ["unrolled", "implicit"])
-def test_a_dictionary_of_zeros_has_finite_codes_and_gradients(gradient):
+def test_a_dictionary_of_zeros_has_finite_codes_and_gradients():
     layer = ConvSparseCoding2D(
-        4,
-        3,
-        kernel_constraint=None,
-        kernel_initializer="zeros",
-        gradient=gradient,
+        4, 3, kernel_constraint=None, kernel_initializer="zeros"
     )
     inputs = tf.constant(images())
     for training in (True, False):
@@ -483,6 +456,5 @@ def test_another_prox_solves_another_program():
     ):
         with pytest.raises(ValueError, match="penalty of a layer with a `pr"):
             function()
-    for wrong in ({"nonnegative": True}, {"gradient": "implicit"}):
-        with pytest.raises(ValueError, match="`prox` goes with"):
-            ConvSparseCoding2D(5, 3, prox=of_places, **wrong)
+    with pytest.raises(ValueError, match="`prox` goes with"):
+        ConvSparseCoding2D(5, 3, prox=of_places, nonnegative=True)

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from keras_csc import ops
 from keras_csc.ops import convolution
 from keras_csc.ops import tensorflow
-from keras_csc.ops.convolution import filter_gradient
 from tests.helpers import references
 
 # Kernels below, of and above the stride, odd and even.
@@ -58,10 +57,6 @@ def test_operators_are_the_dense_matrix_and_its_transpose(
         references.synthesize(others, kernel, image_size, *at),
         rtol=0,
         atol=1e-12,
-    )
-    gradient = filter_gradient(images, others, kernel.shape, *at)
-    np.testing.assert_allclose(
-        np.sum(gradient * kernel), np.sum(codes * others), rtol=1e-11
     )
 
 
@@ -327,16 +322,3 @@ def test_gradient_of_the_frame_bound(filters):
         expected,
         atol=1e-9,
     )
-
-
-def test_operands_that_do_not_fit_are_refused():
-    images, kernel = np.zeros((1, 7, 7, 2)), np.zeros((3, 3, 2, 4))
-    codes, single = ops.analysis(images, kernel), kernel.astype("float32")
-    for function, words in (
-        (lambda: ops.analysis(images, kernel, 0), "`strides` must be"),
-        (lambda: ops.synthesis(codes, kernel, strides=0), "`strides` must be"),
-        (lambda: ops.analysis(images, single), "images and kernel .*float64"),
-        (lambda: ops.synthesis(codes, single), "codes and kernel .*float32"),
-    ):
-        with pytest.raises(ValueError, match=words):
-            function()

@@ -4,12 +4,9 @@ import tensorflow as tf
 from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.strategies import integers
-from scipy.signal import convolve2d
 
 from keras_csc import ops
 from keras_csc.ops.program import soft_threshold
-from keras_csc.ops.tensors import great_circle
 from keras_csc.ops.tensors import to_sphere
 from tests.helpers import references
 
@@ -87,31 +84,6 @@ def test_soft_threshold_minimises_its_objective(nonnegative):
     )
 
 
-def test_a_measurement_is_a_convolution_and_a_mask():
-    rng = np.random.default_rng(0)
-    images, others = rng.normal(size=(2, 2, 9, 11, 3))
-    mask, blur = rng.integers(0, 2, (2, 9, 11, 1)), rng.uniform(size=(5, 3))
-    expected = np.empty_like(images)
-    for example, channel in np.ndindex(2, 3):
-        expected[example, ..., channel] = convolve2d(
-            images[example, ..., channel], blur, mode="same"
-        )
-    measurement = ops.Measurement(mask.astype("float64"), blur)
-    spec = tf.TensorSpec((None, None, None, 3), "float64")
-    forward, adjoint = (
-        tf.function(function, input_signature=[spec])
-        for function in (measurement.forward, measurement.adjoint)
-    )
-    np.testing.assert_allclose(forward(images), mask * expected, atol=1e-12)
-    np.testing.assert_allclose(
-        np.sum(forward(images) * others),
-        np.sum(images * adjoint(others)),
-        rtol=1e-12,
-    )
-    assert ops.Measurement().forward(images) is images
-    assert ops.Measurement().adjoint(images) is images
-
-
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "int32"])
 def test_rows_are_divided_by_their_norm(dtype):
     """A row of zeros stays, and has a gradient."""
@@ -124,37 +96,3 @@ def test_rows_are_divided_by_their_norm(dtype):
     np.testing.assert_allclose(result, expected, rtol=1e-3)
     if dtype in ("float32", "float64"):
         assert np.isfinite(tape.gradient(result, rows)).all()
-
-
-@settings(max_examples=10)
-@given(integers(0, 2**32 - 1), integers(2, 7), integers(2, 9))
-def test_great_circles_have_constant_speed(seed, dimension, steps):
-    rng = np.random.default_rng(seed)
-    first, second = rng.normal(size=(2, 3, dimension)).astype("float32")
-    first, second = (
-        x / np.linalg.norm(x, axis=1, keepdims=True) for x in (first, second)
-    )
-    points = np.asarray(great_circle(first, second, steps), "float64")
-    assert points.shape == (3, steps, dimension)
-    np.testing.assert_allclose(np.linalg.norm(points, axis=-1), 1, atol=1e-6)
-    np.testing.assert_allclose(points[:, 0], first, atol=1e-6)
-    np.testing.assert_allclose(points[:, -1], second, atol=2e-6)
-    angle = np.arccos(np.clip(np.sum(points[:, 0] * points[:, -1], -1), -1, 1))
-    chords = np.linalg.norm(np.diff(points, axis=1), axis=-1)
-    expected = 2 * np.sin(angle / (steps - 1) / 2)
-    np.testing.assert_allclose(
-        chords, expected[:, None] + 0 * chords, atol=1e-5
-    )
-
-
-def test_great_circles_of_equal_and_antipodal_points():
-    rng = np.random.default_rng(0)
-    first = rng.normal(size=(4, 5)).astype("float32")
-    first /= np.linalg.norm(first, axis=1, keepdims=True)
-    same = np.asarray(great_circle(first, first, 4))
-    np.testing.assert_allclose(same, first[:, None] + 0 * same, atol=1e-7)
-    points = np.asarray(great_circle(first, -first, 5))
-    np.testing.assert_allclose(np.linalg.norm(points, axis=-1), 1, atol=1e-6)
-    np.testing.assert_allclose(points[:, -1], -first, atol=1e-6)
-    chords = np.linalg.norm(np.diff(points, axis=1), axis=-1)
-    np.testing.assert_allclose(chords, 2 * np.sin(np.pi / 8), atol=1e-5)

@@ -37,7 +37,6 @@ def check_optimality(program, codes):
     assert not program.nonnegative or np.all(codes >= 0)
 
 
-@pytest.mark.parametrize("line_search", [False, True])
 @pytest.mark.parametrize(
     "sparsity, nonnegative, strides, padding",
     [
@@ -46,9 +45,7 @@ def check_optimality(program, codes):
         ("per example", False, 2, "valid"),
     ],
 )
-def test_converged_codes_are_optimal(
-    sparsity, nonnegative, strides, padding, line_search
-):
+def test_converged_codes_are_optimal(sparsity, nonnegative, strides, padding):
     images, kernel, step_size = problem(2, strides=strides, padding=padding)
     program = ops.SparseCodingProgram(
         images, kernel, SPARSITIES[sparsity], nonnegative, strides, padding
@@ -57,7 +54,6 @@ def test_converged_codes_are_optimal(
         *(*program[:3], step_size, *program[3:6]),
         iterations=3000,
         tolerance=1e-12,
-        line_search=line_search,
     )
     rest = program.residual(codes)
     gap = program.gap(codes, rest, program.analysis(rest))
@@ -78,7 +74,7 @@ def test_every_step_is_that_of_a_plain_loop():
         )
 
 
-def test_restart_and_longer_steps_are_faster():
+def test_restart_is_faster():
     """Of 400 iterations, how far is each above the minimum?"""
     images, kernel, _ = problem(1)
     kernel = kernel + 0.2
@@ -86,17 +82,13 @@ def test_restart_and_longer_steps_are_faster():
     largest = references.largest_eigenvalue(kernel, (6, 7), 1, "same")
     inputs = images, kernel, 0.1, 1 / largest
     codes = [
-        *(
-            solve(*inputs, iterations=n, tolerance=None, line_search=search)
-            for n, search in ((3000, True), (400, True), (400, False))
-        ),
+        *(solve(*inputs, iterations=n, tolerance=None) for n in (3000, 400)),
         references.solve_sparse_code(*inputs, iterations=400),
     ]
-    least, longer, restarted, plain = (
+    least, restarted, plain = (
         references.program_value(images, each, kernel, 0.1, 1, "same")
         for each in codes
     )
-    assert np.all(longer - least < 0.1 * (restarted - least))
     assert np.all(restarted - least < 0.2 * (plain - least))
 
 
@@ -140,12 +132,12 @@ def test_images_of_unknown_size():
             codes = ops.solve_sparse_code(
                 images, kernel, 0.2, step_size, iterations=30
             )
-        return codes, tape.gradient(codes, images)
+        assert tape.gradient(codes, images) is None
+        return codes
 
-    codes, gradient = run(images)
+    codes = run(images)
     expected = solve(images, kernel, 0.2, step_size, iterations=30)
     np.testing.assert_allclose(codes, expected, atol=1e-12)
-    assert gradient.shape == images.shape and np.any(gradient)
 
 
 @pytest.mark.parametrize(

@@ -6,13 +6,15 @@ import scipy.sparse
 import scipy.sparse.linalg
 import skimage.data
 import skimage.transform
+import tensorflow as tf
 from scipy.ndimage import correlate1d
 from scipy.signal import convolve2d
 
 from keras_csc import restoration
-from keras_csc.ops import Measurement
 from keras_csc.restoration import restoring
 from keras_csc.restoration import tasks
+from keras_csc.restoration.linear import Measurement
+from keras_csc.restoration.linear import conjugate_residuals
 from keras_csc.restoration.noise import check_scale
 
 
@@ -27,6 +29,53 @@ def differences(size):
     return scipy.sparse.diags(
         [-np.ones(size), np.ones(size - 1)], [0, 1], (size - 1, size)
     )
+
+
+def test_a_measurement_is_a_convolution_and_a_mask():
+    rng = np.random.default_rng(0)
+    images, others = rng.normal(size=(2, 2, 9, 11, 3))
+    mask, blur = rng.integers(0, 2, (2, 9, 11, 1)), rng.uniform(size=(5, 3))
+    expected = np.empty_like(images)
+    for example, channel in np.ndindex(2, 3):
+        expected[example, ..., channel] = convolve2d(
+            images[example, ..., channel], blur, mode="same"
+        )
+    measurement = Measurement(mask.astype("float64"), blur)
+    spec = tf.TensorSpec((None, None, None, 3), "float64")
+    forward, adjoint = (
+        tf.function(function, input_signature=[spec])
+        for function in (measurement.forward, measurement.adjoint)
+    )
+    np.testing.assert_allclose(forward(images), mask * expected, atol=1e-12)
+    np.testing.assert_allclose(
+        np.sum(forward(images) * others),
+        np.sum(images * adjoint(others)),
+        rtol=1e-12,
+    )
+    assert Measurement().forward(images) is images
+    assert Measurement().adjoint(images) is images
+
+
+def test_every_example_of_equations_is_solved():
+    rng = np.random.default_rng(0)
+    roots = rng.normal(size=(3, 6, 6))
+    matrices = roots @ np.swapaxes(roots, 1, 2) + 0.1 * np.eye(6)
+    right = rng.normal(size=(3, 6))
+    # No example is done because another one is.
+    right *= [[1], [1e-9], [0]]
+
+    def operator(values):
+        flat = tf.reshape(values, (3, 6, 1))
+        return tf.reshape(matrices @ flat, (3, 1, 2, 3))
+
+    result = conjugate_residuals(
+        operator, tf.constant(right.reshape(3, 1, 2, 3)), 50
+    )
+    expected = np.linalg.solve(matrices, right[..., None])[..., 0]
+    np.testing.assert_allclose(
+        np.reshape(result, (3, 6)), expected, rtol=1e-9, atol=1e-30
+    )
+    assert not np.any(result[2])
 
 
 def test_the_smooth_part_solves_its_equations():
