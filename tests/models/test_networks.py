@@ -72,7 +72,7 @@ def test_decoders_configuration_holds_every_argument():
         ({"filters": [3, "4"]}, ""),
         ({"kernel_size": (4, 4)}, "one for each of the 3 stages"),
         ({"strides": [2, 2, 0]}, ""),
-        ({"iterations": 10**9}, "at most 1000, each"),
+        ({"iterations": 10**9}, "at most 1000, as each"),
         ({"iterations": 0}, ""),
         ({"nonnegative": "no"}, ""),
         ({"lapped": True}, "as large as their stride"),
