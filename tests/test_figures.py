@@ -78,5 +78,5 @@ def test_the_rate_reduction():
     ours, without = (mean(name, "frechet_distance") for name in names)
     cost = mean(names[1], "psnr") - mean(names[0], "psnr")
     text = " ".join(README.split())
-    assert f"Fréchet distance of {ours:.1f} for {without:.1f}" in text
+    assert f"Fréchet distance is {ours:.1f}, without it {without:.1f}" in text
     assert f"It costs {cost:.1f} dB" in text
