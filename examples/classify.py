@@ -44,7 +44,7 @@ def cifar10(data_dir=None):
         yield images.numpy() / np.float32(127.5) - 1, labels.numpy()
 
 
-def classifier(shape, layers, coding=True, normalize=False, **arguments):
+def classifier(shape, layers, coding=True, momentum=None, **arguments):
     """A stack of layers with 3×3 atoms or filters, a pooling, a linear layer.
 
     Args:
@@ -52,8 +52,8 @@ def classifier(shape, layers, coding=True, normalize=False, **arguments):
         layers: pairs of ints, filters and strides of the layers.
         coding: bool, whether layers are `ConvSparseCoding2D`, or convolutions
             with a rectifier.
-        normalize: bool, whether a batch normalisation follows a layer, in a
-            convolution before its rectifier.
+        momentum: float, of the batch normalisation that follows a layer, in a
+            convolution before its rectifier. `None` for no normalisation.
         arguments: of the layers.
     """
     model = keras.Sequential([keras.Input(shape)])
@@ -67,8 +67,8 @@ def classifier(shape, layers, coding=True, normalize=False, **arguments):
                 filters, 3, strides, "same", use_bias=False, **arguments
             )
         model.add(layer)
-        if normalize:
-            model.add(keras.layers.BatchNormalization())
+        if momentum is not None:
+            model.add(keras.layers.BatchNormalization(momentum=momentum))
         if not coding:
             model.add(keras.layers.ReLU())
     model.add(keras.layers.GlobalAveragePooling2D())
@@ -90,13 +90,13 @@ def main(argv):
     options = flags.FLAGS
     if options.dataset == "digits":
         (images, labels), test = digits()
-        layers, normalize = DIGITS, False
+        layers, momentum = DIGITS, None
     else:
         (images, labels), test = cifar10(options.data_dir)
-        layers, normalize = CIFAR10, True
+        layers, momentum = CIFAR10, 0.99
     for name, coding in (("sparse coding", True), ("convolutions", False)):
         keras.utils.set_random_seed(options.seed)
-        model = classifier(images.shape[1:], layers, coding, normalize)
+        model = classifier(images.shape[1:], layers, coding, momentum)
         zeros = keras_csc.callbacks.CodeZeros(images[:100])
         compiled(model).fit(
             images,
