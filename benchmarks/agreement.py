@@ -22,6 +22,7 @@ one has a single image. Exits with 1 if a difference is above 1e-9. Writes
 benchmarks/results.json.
 """
 
+import itertools
 import sys
 
 from keras_csc_cli import building
@@ -34,6 +35,8 @@ import tensorflow as tf
 
 from benchmarks import measuring
 from keras_csc.models import presets
+from keras_csc.models import steps
+from studies import baselines
 
 try:
     import torch
@@ -53,7 +56,9 @@ PUBLISHED_LAYERS = [
     "--preset=cifar10",
     "--architecture=filters=16,32,64,feature_dim=64,sparsity=0.1",
     "--architecture=kernel_size=4,strides=2,rectified=true,output=tanh",
-    "--architecture=iterations=2,nonnegative=true,tight_frame=false",
+    "--architecture=iterations=2,nonnegative=true",
+    "--architecture=tight_frame=false,lapped=false",
+    "--game=residual=0,multistage=0,memory=0,shared_statistics=false",
     "--steps=1000",
     "--dtype_policy=float64",
 ]
@@ -76,17 +81,18 @@ def batch():
     return tf.tanh(images), tf.constant(labels)
 
 
-def peer_game(options, optimizer):
+def peer_game(kind, options, optimizer):
     """PyTorch's game of a run's options.
 
     Args:
+        kind: of the networks, as in `Match`.
         options: of a run, with one `sparsity` for all stages.
         optimizer: function of parameters.
     """
     torch.manual_seed(0)
     config = presets.config(options.preset, **options.architecture)
     shape = config["image_shape"], config["filters"], config["feature_dim"]
-    if config["network"] == "conv":
+    if kind == "conv":
         encoder = networks.ConvEncoder(*shape)
         decoder = networks.ConvDecoder(*shape)
     else:
@@ -96,21 +102,23 @@ def peer_game(options, optimizer):
     return peer_torch.Game(encoder, decoder, optimizer, objective)
 
 
-def players(options):
+def players(kind, options):
     """Both games of a run's options, alternating, with gradient descent.
 
     Returns:
         `(model, game)`, of the options' precision and of other weights.
     """
     keras.utils.set_random_seed(0)
-    model = building.model(options, CLASSES)
+    model = building.model(options, CLASSES, baselines.MAKERS[kind])
     model.compile(
         keras.optimizers.SGD(RATE),
         keras.optimizers.SGD(RATE),
         model.game,
         jit_compile=False,
     )
-    game = peer_game(options, lambda weights: torch.optim.SGD(weights, lr=RATE))
+    game = peer_game(
+        kind, options, lambda weights: torch.optim.SGD(weights, lr=RATE)
+    )
     for player in (game.encoder, game.decoder):
         player.to(getattr(torch, options.dtype_policy))
     return model, game
@@ -119,11 +127,11 @@ def players(options):
 def spread(model):
     """Draws scales and offsets, which begin as 1 and 0."""
     rng = np.random.default_rng(0)
-    for player in (model.encoder, model.decoder):
-        for layer in player.normalizations:
-            if layer.gamma is not None:
-                layer.gamma.assign(rng.uniform(0.5, 1.5, layer.gamma.shape))
-                layer.beta.assign(rng.normal(0.0, 0.1, layer.beta.shape))
+    for variable in model.trainable_variables:
+        if variable.name == "gamma":
+            variable.assign(rng.uniform(0.5, 1.5, variable.shape))
+        elif variable.name == "beta":
+            variable.assign(rng.normal(0.0, 0.1, variable.shape))
 
 
 def pairs(model, game):
@@ -133,27 +141,26 @@ def pairs(model, game):
         ValueError: if one of either side has no partner.
     """
     encoder, decoder = game.encoder, game.decoder
-    layers = [
-        *zip(model.encoder.coding_layers, encoder.coding),
-        (model.encoder.head, encoder.head),
-    ]
-    gains = []
-    if model.encoder.sparse:
-        gains = zip(model.decoder.trainable_variables, decoder.parameters())
+    layers = [(model.encoder.head, encoder.head)]
+    normalizations = zip(model.encoder.normalizations, encoder.normalizations)
+    found = []
+    if model.encoder.coding_layers:
+        layers += zip(model.encoder.coding_layers, encoder.coding)
+        found += zip(model.decoder.trainable_variables, decoder.parameters())
     else:
+        layers += zip(model.encoder.convolutions, encoder.coding)
         layers += zip(
-            model.decoder.decoding_layers, (decoder.head, *decoder.decoding)
+            model.decoder.convolutions, (decoder.head, *decoder.decoding)
         )
-    found = [(ours.kernel, theirs.weight) for ours, theirs in layers]
-    found += gains
-    for player in ("encoder", "decoder"):
-        for ours, theirs in zip(
-            getattr(model, player).normalizations,
-            getattr(game, player).normalizations,
-        ):
-            if ours.gamma is not None:
-                found.append((ours.gamma, theirs.weight))
-                found.append((ours.beta, theirs.bias))
+        normalizations = itertools.chain(
+            normalizations,
+            zip(model.decoder.normalizations, decoder.normalizations),
+        )
+    found += [(ours.kernel, theirs.weight) for ours, theirs in layers]
+    for ours, theirs in normalizations:
+        if ours.gamma is not None:
+            found.append((ours.gamma, theirs.weight))
+            found.append((ours.beta, theirs.bias))
     parameters = [*encoder.parameters(), *decoder.parameters()]
     for side, expected in zip(
         zip(*found), (model.trainable_variables, parameters)
@@ -191,23 +198,19 @@ class Match:
     """Both games from the same weights.
 
     Args:
-        network: `"csc"` or `"conv"`.
+        kind: of `baselines.MAKERS`, `"closed_loop"` or `"conv"`.
         objective: `"binary"` or `"multi"`.
     """
 
-    def __init__(self, network, objective):
+    def __init__(self, kind, objective):
         options = train_options.parse(
-            [
-                *PUBLISHED_LAYERS,
-                f"--architecture=network={network}",
-                f"--game=objective={objective}",
-            ]
+            [*PUBLISHED_LAYERS, f"--game=objective={objective}"]
         )
-        self.model, self.game = players(options)
+        self.model, self.game = players(kind, options)
         spread(self.model)
         self.pairs = pairs(self.model, self.game)
         self.images, self.labels = batch()
-        if network == "csc":
+        if kind == "closed_loop":
             self.model.decoder.calibrate(self.images)
         else:
             # TensorFlow's operation holds its slope in float32.
@@ -251,8 +254,8 @@ class Match:
     def _play(self):
         """Our gradients by player and variable, of `-T` and `T`, and terms."""
         batch = self.images, self.labels
-        for_encoder, _, _ = self.model._play(*batch, decoder=False)
-        _, for_decoder, terms = self.model._play(*batch, encoder=False)
+        for_encoder = steps.encoder_step(self.model, *batch)
+        for_decoder, terms = steps.decoder_step(self.model, *batch)
         players = zip(
             ("encoder", "decoder"),
             self.model.moved_variables,
@@ -291,9 +294,9 @@ def _largest(sides):
 def main():
     torch.set_num_threads(1)  # Small operations; nothing is timed.
     rows = []
-    for network in ("csc", "conv"):
+    for network, kind in (("csc", "closed_loop"), ("conv", "conv")):
         for objective in ("binary", "multi"):
-            match = Match(network, objective)
+            match = Match(kind, objective)
             about = {"network": network, "game": objective}
             row = match.row()
             rows.append({**about, "zeros": match.zeros(), **row})

@@ -138,7 +138,7 @@ def convolutions(options):
     names = "image_shape", "filters", "feature_dim", "kernel_size", "strides"
     given = [config[name] for name in (*names, "features")]
     *shape, channels = config["image_shape"]
-    signs = 2 - (config["nonnegative"] or config["network"] == "conv")
+    signs = 2 - config["nonnegative"]
     for filters, size, stride in zip(given[1], *check_architecture(*given)):
         images = (options.batch_size, *shape, channels)
         yield images, (size, size, channels, filters), stride
@@ -267,13 +267,10 @@ def check(options):
     Trained weights keep their atoms.
     """
     trained = presets.find(options.preset).folder is not None
-    if options.zeros and (
-        trained or options.architecture.get("network") == "conv"
-    ):
+    if options.zeros and trained:
         raise UsageError(
             "--zeros is for sparse codes that are trained from the start: "
-            "leave it out with a trained --preset and with --architecture="
-            "network=conv."
+            "leave it out with a trained --preset."
         )
     if trained:
         options.first_atoms = "random"

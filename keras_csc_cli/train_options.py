@@ -33,7 +33,6 @@ BETA = r"(0|0?\.\d+)"
 Enum, Integer = flags.EnumParser, flags.IntegerParser
 
 ARCHITECTURE = {
-    "network": ("csc", '`"csc"` or `"conv"`, the baseline.'),
     **arguments_of(
         "models/encoder.py", "Encoder", ("image_shape", "features", "zeros")
     ),

@@ -6,7 +6,9 @@ plain Keras.
 """
 
 import contextlib
+import functools
 
+from keras_csc_cli import building
 from keras_csc_cli import devices
 
 import keras
@@ -15,14 +17,13 @@ from keras import ops
 
 from keras_csc.files import new_folder
 from keras_csc.models import ClosedLoopAutoencoder
-from keras_csc.models import ConvDecoder
-from keras_csc.models import ConvEncoder
 from keras_csc.models import Decoder
 from keras_csc.models import Encoder
 from keras_csc.models import EncoderOutput
 from keras_csc.models import presets
 from keras_csc.models.presets.folder import WEIGHTS_FILE
 from keras_csc.ops.tensors import at_least_float32
+from studies import conv_networks
 from studies import dcgan
 from studies import diffusion
 
@@ -72,14 +73,37 @@ class OwnAutoencoder(WithoutPreset, ClosedLoopAutoencoder):
 def with_own_dictionaries(preset, load_weights=False, dtype=None, **overrides):
     """An `OwnAutoencoder` of a preset, to be trained."""
     config = presets.config(preset, **overrides)
-    encoder = Encoder(**presets.encoder_arguments(config), dtype=dtype)
-    how = {name: config[name] for name in ("rectified", "output")}
+    encoder = Encoder(**presets.arguments_of(Encoder, config), dtype=dtype)
+    how = presets.arguments_of(Decoder, config)
     model = OwnAutoencoder(encoder, OwnDecoder(encoder, dtype=dtype, **how))
     model.build()
     return model
 
 
-class GaussianEncoder(ConvEncoder):
+class ConvAutoencoder(WithoutPreset, ClosedLoopAutoencoder):
+    """The closed loop of the convolutional networks."""
+
+
+def convolutional(
+    preset,
+    load_weights=False,
+    dtype=None,
+    encoder_class=conv_networks.ConvEncoder,
+    model_class=ConvAutoencoder,
+    **overrides,
+):
+    """A model of convolutional networks of a preset's widths, to be trained."""
+    config = presets.config(preset, **overrides)
+    names = "image_shape", "filters", "feature_dim", "kernel_size", "strides"
+    widths = {name: config[name] for name in (*names, "features")}
+    encoder = encoder_class(**widths, dtype=dtype)
+    decoder = conv_networks.ConvDecoder(encoder, dtype=dtype)
+    model = model_class(encoder, decoder, dtype=dtype)
+    model.build()
+    return model
+
+
+class GaussianEncoder(conv_networks.ConvEncoder):
     """The convolutional encoder of a VAE: its features are means.
 
     They are not scaled to the unit sphere. The head is twice as wide: it also
@@ -150,21 +174,32 @@ class VariationalAutoencoder(WithoutPreset, ClosedLoopAutoencoder):
         return 0.5 * numbers * ops.log(error) + ops.mean(divergence)
 
 
-def variational(preset, load_weights=False, dtype=None, **overrides):
-    """A `VariationalAutoencoder` of a preset's widths, to be trained."""
-    config = presets.config(preset, **{**overrides, "network": "conv"})
-    encoder = GaussianEncoder(**presets.encoder_arguments(config), dtype=dtype)
-    decoder = ConvDecoder(encoder, dtype=dtype)
-    model = VariationalAutoencoder(encoder, decoder, dtype=dtype)
-    model.build()
-    return model
-
-
 MAKERS = {
     "closed_loop": ClosedLoopAutoencoder.from_preset,
     "own": with_own_dictionaries,
-    "vae": variational,
+    "conv": convolutional,
+    "vae": functools.partial(
+        convolutional,
+        encoder_class=GaussianEncoder,
+        model_class=VariationalAutoencoder,
+    ),
 }
+
+
+def model(options, num_classes, kind):
+    """`building.model` of a kind.
+
+    The options' principal components are of sparse coding, and those of
+    convolutions are made here: the options then have random atoms.
+    """
+    made = building.model(options, num_classes, MAKERS[kind])
+    if kind == "conv" and options.first_atoms.startswith("principal"):
+        count = int(options.first_atoms.split(":")[1])
+        source = building.Splits(options)["train"]
+        images = building.float_images(source, count)
+        conv_networks.initialize_from(made, images)
+        options.first_atoms = "random"
+    return made
 
 
 @contextlib.contextmanager

@@ -108,16 +108,19 @@ def regenerated(run, options, splits):
 
 def figures_of(model, options, splits, samples):
     """What every row has of an autoencoder; with Fréchet of `samples`."""
-    names = ["classes", "classifier", *["samples"] * samples]
-    with Workdir(options.workdir, create=False) as workdir:
-        figures = results.evaluate(
-            model,
-            train_options.replaced(options, evaluation_limit=LIMIT),
-            workdir,
-            splits,
-            names,
-            classifier=classifier(options, splits),
-        )
+    train_images, train_labels = splits.arrays("train", LIMIT)
+    if samples and model.density is None:
+        model.fit_density(train_images, train_labels)
+    judge = results.classifier(splits, classifier(options, splits))
+    figures = evaluation.evaluate(
+        model,
+        *splits.arrays("test", LIMIT),
+        train_images,
+        train_labels,
+        networks=[judge],
+        judge=judge,
+        samples=samples,
+    ).figures
     (distribution,) = figures["distributions"]
     row = {
         **{name: figures[name] for name in KEPT},
@@ -165,8 +168,8 @@ def options_of(run, folder, data_dir):
 
 
 def maker(run):
-    """`building.model` of the run's kind."""
-    return functools.partial(building.model, make=baselines.MAKERS[run.kind])
+    """`baselines.model` of the run's kind."""
+    return functools.partial(baselines.model, kind=run.kind)
 
 
 # === Generators ===

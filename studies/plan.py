@@ -58,13 +58,12 @@ SMALL = {
 }
 WIDTHS = {CONV: WIDE, SMALL_CONV: SMALL}
 WIDTHS |= dict.fromkeys((VAE, DCGAN, DIFFUSION), WIDE)
-CONVOLUTIONS = "--architecture=network=conv", "--game=residual=0"
 # Their kinds, and their flags after the set's flag file.
 CONTENDERS = {
     OURS: ("closed_loop",),
     UNLABELLED: ("closed_loop", "--game=objective=binary"),
-    CONV: ("closed_loop", *CONVOLUTIONS),
-    SMALL_CONV: ("closed_loop", *CONVOLUTIONS),
+    CONV: ("conv", "--game=residual=0"),
+    SMALL_CONV: ("conv", "--game=residual=0"),
     VAE: (
         *("vae", "--game=objective=binary,residual=0"),
         "--first_atoms=random",

@@ -10,7 +10,6 @@ from studies.runs import flag_file
 AS_IN_THE_FILE = "as in the flag file"
 CONV_AS_PUBLISHED = "convolutions, as published"
 PARENTS_CONV = (
-    "--architecture=network=conv",
     "--game=shared_statistics=false,inner_step=false",
     "--first_atoms=random",
     "--learning_rate=1e-3,1e-3",
@@ -20,23 +19,25 @@ PARENTS_CONV = (
 def published():
     """The published game on every set, and convolutions in it."""
 
-    def run(title, data, *changes, seed=0):
+    def run(title, data, *changes, seed=0, kind="closed_loop"):
         flags = (flag_file(f"{data}_published"), *changes)
-        return Run(title, data, "closed_loop", flags, seed)
+        return Run(title, data, kind, flags, seed)
 
     for seed in SEEDS:
         yield run(AS_IN_THE_FILE, "digits", seed=seed)
     yield run("clipped", "digits", "--architecture=output=clip")
     longer = "--steps=800", "--batch_size=512"
-    yield run(CONV_AS_PUBLISHED, "digits", *PARENTS_CONV, *longer)
+    changes = *PARENTS_CONV, *longer
+    yield run(CONV_AS_PUBLISHED, "digits", *changes, kind="conv")
     for data in SETS:
         yield run(AS_IN_THE_FILE, data)
-        yield run(CONV_AS_PUBLISHED, data, *PARENTS_CONV)
+        yield run(CONV_AS_PUBLISHED, data, *PARENTS_CONV, kind="conv")
 
 
+# Their kinds, and their flags.
 PLAYERS = {
-    "sparse coding": (),
-    "convolutions": ("--architecture=network=conv", "--first_atoms=random"),
+    "sparse coding": ("closed_loop",),
+    "convolutions": ("conv", "--first_atoms=random"),
 }
 # Of the encoder, and of the decoder in units of it.
 ENCODER_RATES = {
@@ -60,15 +61,16 @@ def at_rates(player, encoder, ratio):
 
 def game_at(data, player, encoder, ratio, seed=0, batch_size=None):
     """A run of the published game of a set at a pair of rates."""
+    kind, *changes = PLAYERS[player]
     flags = (
         flag_file(f"{data}_published"),
         f"--steps={RATES_STEPS[data]}",
-        *PLAYERS[player],
+        *changes,
         f"--learning_rate={encoder:g},{ratio * encoder:g}",
         f"--batch_size={batch_size or RATES_BATCH[data]}",
     )
     name = at_rates(player, encoder, ratio)
-    return Run(name, data, "closed_loop", flags, seed)
+    return Run(name, data, kind, flags, seed)
 
 
 def rate_pairs(data):

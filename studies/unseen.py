@@ -45,7 +45,7 @@ def noisy(model, splits):
         for split, count in NOISY.items()
     }
     methods = {"reconstruction": (lambda x, _: model.reconstruct(x), (None,))}
-    if model.encoder.sparse:
+    if model.encoder.coding_layers:
         methods["chosen sparsity"] = (model.denoise, SPARSITIES)
     figures = {}
     for level in LEVELS:

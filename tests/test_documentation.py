@@ -163,7 +163,6 @@ def given(name):
         names["model"] = keras_csc.models.ClosedLoopAutoencoder.from_preset(
             "digits",
             load_weights=False,
-            network="conv",
             filters=(4,),
             feature_dim=8,
         )

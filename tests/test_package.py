@@ -14,7 +14,7 @@ import keras
 
 import keras_csc
 from keras_csc.layers.dictionary_layer import DictionaryLayer
-from keras_csc.models import staged
+from keras_csc.models.player import Player
 
 ROOT = pathlib.Path(__file__).parents[1]
 FOLDER = ROOT / "keras_csc"
@@ -244,9 +244,7 @@ def saved_classes():
     return found - {
         keras_csc.losses.TranscriptionGame,
         DictionaryLayer,
-        staged.Player,
-        staged.StagedDecoder,
-        staged.StagedEncoder,
+        Player,
     }
 
 

@@ -141,8 +141,8 @@ class RunLog(keras.callbacks.Callback):
     images per second, the learning rates, and `shown_psnr`. That is the PSNR of
     the reconstructions of some images, and is also added to the logs. For every
     coding layer it logs `zero_fraction/LAYER`, the share of zero codes on these
-    images. With sparse codes it also logs `dead_atoms/LAYER`, the share of
-    atoms that none of these images has, and `operator_norm/LAYER`, `L`. When
+    images. It also logs `dead_atoms/LAYER`, the share of atoms that none of
+    these images has, and `operator_norm/LAYER`, `L`. When
     training begins, records of later steps leave the file: a killed run will
     take these steps again. Reconstructions and atoms are drawn now and then,
     and when training ends. TensorBoard has the scalars in the groups of `TAGS`.
@@ -266,11 +266,9 @@ def _layer_scalars(model, images):
     for layer, code in zip(model.encoder.coding_layers, codes):
         code = np.asarray(keras.ops.cast(code, "float32"))
         scalars[f"zero_fraction/{layer.name}"] = float(np.mean(code == 0))
-        if model.encoder.sparse:
-            share = len(dead_atoms(code_density(code))) / code.shape[-1]
-            scalars[f"dead_atoms/{layer.name}"] = share
-            norm = _number(layer.operator_norm)
-            scalars[f"operator_norm/{layer.name}"] = norm
+        share = len(dead_atoms(code_density(code))) / code.shape[-1]
+        scalars[f"dead_atoms/{layer.name}"] = share
+        scalars[f"operator_norm/{layer.name}"] = _number(layer.operator_norm)
     return scalars
 
 

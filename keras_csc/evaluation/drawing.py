@@ -37,12 +37,11 @@ def draw(model, found, images, labels, folder):
         columns,
         scale=_scale(images),
     )
-    if model.encoder.sparse:
-        contrast = np.std(images[chosen], axis=(1, 2, 3))
-        explanation = model.explain(images[chosen[np.argmax(contrast)]])
-        if explanation.stages[0].zeros < 1:
-            pictures["growing"] = growing_picture(explanation, side=128)
-            pictures["strongest_atoms"] = strongest_atoms(explanation, side=128)
+    contrast = np.std(images[chosen], axis=(1, 2, 3))
+    explanation = model.explain(images[chosen[np.argmax(contrast)]])
+    if explanation.stages[0].zeros < 1:
+        pictures["growing"] = growing_picture(explanation, side=128)
+        pictures["strongest_atoms"] = strongest_atoms(explanation, side=128)
     if found.samples:
         pictures.update(sample_pictures(model, found.samples, images))
     for name, picture in pictures.items():

@@ -16,16 +16,11 @@ CURVE = (1 / 4, 1 / 2, 1, 2, 4, 8)  # λ of a curve, in units of the stage's own
 def stage_numbers(model, output):
     """By stage a dict of numbers of every image, for `stage_figures`."""
     stages = []
-    for codes in output.codes:
-        active = tf.cast(codes != 0, tf.float64)
-        stages.append({"density": tf.reduce_mean(active, (1, 2))})
-    if not model.encoder.sparse:
-        return stages
     drawn = model.decoder.codes(output.features)
-    tensors = zip(output.inputs, output.codes, drawn)
     layers = model.encoder.coding_layers
-    for stage, layer, of_stage in zip(stages, layers, tensors):
-        signal, codes, drawn = (tf.cast(x, tf.float32) for x in of_stage)
+    for layer, *tensors in zip(layers, output.inputs, output.codes, drawn):
+        signal, codes, drawn = (tf.cast(x, tf.float32) for x in tensors)
+        active = tf.cast(codes != 0, tf.float64)
         sums = {
             "error": tf.square(signal - layer.synthesize(codes)),
             "signal": tf.square(signal),
@@ -33,9 +28,13 @@ def stage_numbers(model, output):
             "numbers": tf.ones_like(signal),
             "drawn_error": tf.square(drawn - codes),
         }
-        stage["squares"] = tf.reduce_sum(tf.square(codes), (1, 2))
-        for name, values in sums.items():
-            stage[name] = tf.reduce_sum(values, (1, 2, 3))
+        stages.append(
+            {
+                "density": tf.reduce_mean(active, (1, 2)),
+                "squares": tf.reduce_sum(tf.square(codes), (1, 2)),
+                **{n: tf.reduce_sum(x, (1, 2, 3)) for n, x in sums.items()},
+            }
+        )
     return stages
 
 
@@ -50,8 +49,7 @@ def stage_figures(model, stages):
         stages: list of dicts of arrays, of `stage_numbers`.
 
     Returns:
-        Dict of lists by stage. All but the first are `None` for an encoder
-        without sparse codes.
+        Dict of lists by stage.
 
         - `zero_fraction`: share of the codes.
         - `explained`: `1 - Σ(x - D z)² / Σx²`.
@@ -65,9 +63,6 @@ def stage_figures(model, stages):
     """
     zeros = [float(1 - numbers["density"].mean()) for numbers in stages]
     figures = {"zero_fraction": zeros}
-    names = "explained", "nonzeros", "drawn_error", "dictionaries"
-    if not model.encoder.sparse:
-        return {**figures, **dict.fromkeys(names)}
     totals = [
         {name: array.sum(0, dtype="float64") for name, array in numbers.items()}
         for numbers in stages
@@ -112,7 +107,7 @@ def code_figures(model, images):
     is a solution with a duality gap of 1e-5 of `F`, or after 600 solver steps.
 
     Returns:
-        Dict; all is `None` for an encoder without sparse codes.
+        Dict.
 
         - `codes`: list of dicts, by stage. `nonzeros`, `zeros` and `explained`
           are `nonzeros`, `zero_fraction` and `explained` of `stage_figures`;
@@ -122,8 +117,6 @@ def code_figures(model, images):
           stages to the PSNR of the decoded images, dB. The trained number is
           among them.
     """
-    if not model.encoder.sparse:
-        return dict.fromkeys(("codes", "curve", "psnr_by_solver_steps"))
     layers = model.encoder.coding_layers
     sparsities = [layer.sparsity for layer in layers]
     stops = sorted({*STOPS, *(layer.iterations for layer in layers)})

@@ -46,15 +46,9 @@ def explain(
         sparsity: float, `λ` of the first stage instead of its own.
 
     Raises:
-        ValueError: for an encoder without sparse codes, with a layer that has
-            a `prox`, or one whose `activate` changes the codes.
+        ValueError: for an encoder with a layer that has a `prox`.
     """
     encoder = model.encoder
-    if not encoder.sparse:
-        raise ValueError(
-            "Only an encoder with sparse codes can be explained, such as "
-            'network="csc". Received: a ' + type(encoder).__name__
-        )
     if any(layer.prox for layer in encoder.coding_layers):
         raise ValueError(
             "Layers with a `prox` can't be explained: only the program of "
@@ -67,7 +61,7 @@ def explain(
     drawn = model.decoder.codes(output.features)
     for number, layer in enumerate(encoder.coding_layers):
         signal = _array(output.inputs[number])[0]
-        scale, shift = _affine(encoder, number, output, signal)
+        scale, shift = _affine(encoder, number, signal)
         first = number == 0 and sparsity is not None
         below = StageExplanation(
             signal=signal,
@@ -117,21 +111,12 @@ def _nearest(features, train, labels, neighbors):
     return near, Nearest(classes[order], distances[order])
 
 
-def _affine(encoder, number, output, signal):
+def _affine(encoder, number, signal):
     """Scale and shift of the normalisation below a stage; 1 and 0 if none."""
     channels = signal.shape[-1]
     if not number:
         return np.ones(channels, "float32"), np.zeros(channels, "float32")
     normalization = encoder.normalizations[number - 1]
-    below = number - 1
-    given = normalization(encoder.parts(below, output.codes[below]))
-    if not np.array_equal(_array(given)[0], signal):
-        raise ValueError(
-            "Only an encoder whose stages are given the normalised codes of "
-            "those below can be explained: else the contributions of atoms do "
-            f"not add up to the image. `activate` of {type(encoder).__name__} "
-            "changes them."
-        )
     probe = tf.reshape(tf.constant([0.0, 1.0]), (2, 1, 1, 1))
     probe = tf.broadcast_to(probe, (2, 1, 1, channels))
     shift, top = _array(normalization(probe))[:, 0, 0]

@@ -41,8 +41,7 @@ Fields:
         feature_dim)`.
     regenerated: array like the image, `g(f(x))`.
     psnr: float, of it, in dB.
-    explanation: `explanation.Explanation`, or `None` of an encoder without
-        sparse codes.
+    explanation: `explanation.Explanation`.
     classes: as `class_logits`.
 """
 
@@ -67,11 +66,8 @@ Fields:
 
 def look(model, image):
     """`Seen` of a float image `(height, width, channels)` in [-1, 1]."""
-    if model.encoder.sparse:
-        explanation = model.explain(image)
-        features = explanation.features
-    else:
-        explanation, features = None, model.encode(image[None]).numpy()[0]
+    explanation = model.explain(image)
+    features = explanation.features
     made = _decoded(model, features, image)
     psnr, classes = _psnr(image, made), class_logits(model, features)
     return Seen(image, features, made, psnr, explanation, classes)
@@ -113,7 +109,7 @@ def change(
     """Changes the codes of a stage of an image, in the order of the arguments.
 
     Args:
-        model: `ClosedLoopAutoencoder` with sparse codes.
+        model: `ClosedLoopAutoencoder`.
         seen: `Seen`, what the model makes of the image.
         stage: int, from 1, next to the image.
         sparsity: float `λ ≥ 0` to solve its program with; `None` for its own.
@@ -126,14 +122,8 @@ def change(
         `Changed`.
 
     Raises:
-        ValueError: for a model without sparse codes, and other changes than
-            those above.
+        ValueError: for other changes.
     """
-    if seen.explanation is None:
-        raise ValueError(
-            "Only sparse codes can be changed. Received: a model whose "
-            "encoder has none."
-        )
     check_integer(1, len(seen.explanation.stages), stage=stage)
     layer = model.encoder.coding_layers[stage - 1]
     found = seen.explanation.stages[stage - 1]
@@ -251,7 +241,7 @@ def read_upload(path, encoder):
 
     Args:
         path: of a JPEG, PNG, GIF, BMP, TIFF or WebP file.
-        encoder: `Encoder` or `ConvEncoder`.
+        encoder: `Encoder`.
 
     Returns:
         `(image, note)`: float32 array `(height, width, channels)` in [-1, 1],

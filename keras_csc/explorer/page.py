@@ -142,9 +142,8 @@ class _Page:
                 with gr.Column(scale=4, min_width=320), gr.Tabs() as tabs:
                     with gr.Tab("Look"):
                         self._look_tab()
-                    if model.encoder.sparse:
-                        with gr.Tab("Change", id="change"), gr.Row():
-                            self._change_tab(title, tabs)
+                    with gr.Tab("Change", id="change"), gr.Row():
+                        self._change_tab(title, tabs)
                     with gr.Tab("Restore") as tab:
                         restore_tab(tab, _listen, IMAGE_FILES)
             for event in events:
@@ -194,11 +193,6 @@ class _Page:
 
     def _look_tab(self):
         first, image = self.first, panels.look_panel(self.first)
-        if first.explanation is None:
-            panel = gr.HTML(image, elem_id="kx-look")
-            look = self.of_seen(panels.look_panel)
-            self.refreshed.append((look, self.chosen, panel))
-            return
         with gr.Row():
             with gr.Column(scale=1, min_width=240):
                 press = gr.HTML(image, js_on_load=PLACES, elem_id="kx-look")

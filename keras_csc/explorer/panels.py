@@ -42,8 +42,7 @@ def strongest(stage, image):
 
 def look_panel(seen):
     """An image whose places can be pressed, and its regeneration."""
-    stages = seen.explanation.stages if seen.explanation else ()
-    step = stages[0].strides if stages else 0
+    step = seen.explanation.stages[0].strides
     return filled("look", seen, step, middle(seen))
 
 

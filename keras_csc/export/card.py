@@ -22,7 +22,6 @@ MARKUP = re.compile(r"[\\`*\[\]|]|(?<![^\W_])_|_(?![^\W_])")
 LEARNED = ("kernel", "bias", "gamma", "beta")
 MOST_ITEMS = 20  # of a list in a cell
 CARD = "card"  # key of its facts in a preset's `metadata.json`
-PROGRAM = ("sparsity", "nonnegative", "iterations")
 
 
 def model_card(model, name, version, signatures, sections):
@@ -98,10 +97,8 @@ def card_of(preset):
 
 def _architecture(model):
     encoder = model.encoder
-    config = presets.model_config(model)
-    left_out = () if encoder.sparse else (*PROGRAM, "rectified", "output")
     return {
-        **{key: config[key] for key in config if key not in left_out},
+        **presets.model_config(model),
         "encoder parameters": parameter_count(encoder),
         "decoder parameters": parameter_count(model.decoder),
         "dtype policy": encoder.dtype_policy.name,

@@ -21,9 +21,8 @@ DAMAGED = "can't be decoded: it is damaged"
 def signatures(model):
     """Functions of an autoencoder to export.
 
-    Some models lack some signatures. A `ConvEncoder` has neither sparse codes
-    nor a sparsity to denoise with. Only images of 1 or 3 channels are read from
-    files. Only models with a density sample and embed.
+    Some models lack some signatures. Only images of 1 or 3 channels are read
+    from files. Only models with a density sample and embed.
 
     Args:
         model: built `ClosedLoopAutoencoder`.
@@ -66,10 +65,9 @@ def signatures(model):
         DEFAULT: (reconstruct, [image]),
         "encode": (encode, [image]),
         "decode": (decode, [features]),
+        "denoise": (denoise, [image, _spec("sparsity")]),
+        "codes": (codes, [image]),
     }
-    if encoder.sparse:
-        endpoints["denoise"] = denoise, [image, _spec("sparsity")]
-        endpoints["codes"] = codes, [image]
     if model.density is not None:
         endpoints.update(_density_signatures(model, image))
     if encoder.image_shape[-1] in (1, 3):

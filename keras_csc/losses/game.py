@@ -193,9 +193,6 @@ class Game:
         """What the encoder descends in an inner step, of this replica."""
         raise NotImplementedError
 
-    def check_encoder(self, encoder):
-        """Raises a `ValueError` if an encoder lacks what the game is about."""
-
     def get_config(self):
         names = inspect.signature(type(self)).parameters
         return {name: getattr(self, name) for name in names}

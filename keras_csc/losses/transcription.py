@@ -58,7 +58,7 @@ class TranscriptionGame(Game):
         objective: `"binary"` or `"multi"`.
         num_classes: int, number of classes, for `"multi"`.
         epsilon: float, distortion of the coding rates.
-        residual: float, weight of `E`; 0 for an encoder without sparse codes.
+        residual: float, weight of `E`.
         multistage: float, weight of `S`. The larger it is, the nearer a
             regeneration is to its image, and the smoother. 0 for the
             distance of sets alone. The flag files of `"multi"`, whose `T` is
@@ -162,10 +162,3 @@ class TranscriptionGame(Game):
         )
         reduction = moment_rate_reduction(moments, counts, self.epsilon)
         return -reduction / num_replicas()
-
-    def check_encoder(self, encoder):
-        if self.residual and not encoder.sparse:
-            raise ValueError(
-                "`residual` of the game must be 0 for an encoder without "
-                f"sparse codes. Received: {self.residual}"
-            )

@@ -112,8 +112,8 @@ class ClosedLoopAutoencoder(keras.Model):
         super().__init__(**kwargs)
         if decoder.encoder is not encoder:
             raise ValueError(
-                "`decoder` must be made of `encoder`: `Decoder(encoder)` or "
-                "`ConvDecoder(encoder)`. Received: one of another encoder"
+                "`decoder` must be made of `encoder`: `Decoder(encoder)`. "
+                "Received: one of another encoder"
             )
         self.encoder = encoder
         self.decoder = decoder
@@ -269,9 +269,8 @@ class ClosedLoopAutoencoder(keras.Model):
         have to learn it anew. Statistics of few images or small batches are
         noise.
         """
-        for player in (self.encoder, self.decoder):
-            for normalization in player.normalizations:
-                normalization.trainable = False
+        for normalization in self.encoder.normalizations:
+            normalization.trainable = False
 
     @property
     def step(self):

@@ -1,12 +1,17 @@
+"""The decoder: from features to an image, with the encoder's atoms."""
+
 import keras
 from keras import ops
 
 from keras_csc.layers import ConvSparseDecoding2D
 from keras_csc.models.encoder import Encoder
-from keras_csc.models.staged import StagedDecoder
+from keras_csc.models.inputs import as_features
+from keras_csc.models.inputs import check_shape
+from keras_csc.models.player import Player
 from keras_csc.ops.tensors import at_least_float32
 from keras_csc.validation import check_bool
 from keras_csc.validation import check_choice
+from keras_csc.validation import shown
 
 CALIBRATION = 512  # images that are enough to measure the gains
 # Below this part of a stage's deviation a channel keeps a gain of 1.
@@ -14,7 +19,7 @@ LEAST_DEVIATION = 1e-3
 
 
 @keras.saving.register_keras_serializable(package="keras_csc")
-class Decoder(StagedDecoder):
+class Decoder(Player):
     """The encoder, read downwards: every stage draws with its own atoms.
 
     Stage `l` of the encoder, with the dictionary `D^l`, hands up
@@ -60,12 +65,23 @@ class Decoder(StagedDecoder):
         corresponding inverse map.
     """
 
-    encoder_class = Encoder
-
     def __init__(self, encoder, rectified=False, output="clip", **kwargs):
-        super().__init__(encoder, **kwargs)
+        # Keras would cast the statistics to half precision. The layers cast
+        # what they convolve.
+        super().__init__(autocast=False, **kwargs)
+        if not isinstance(encoder, Encoder):
+            raise ValueError(
+                f"`encoder` must be an `Encoder`. Received: {shown(encoder)}"
+            )
         check_bool(rectified=rectified)
         check_choice(("clip", "tanh"), output=output)
+        # A function, as Keras would take the encoder for a part of this model.
+        self._encoder = lambda: encoder
+        self.image_shape = encoder.image_shape
+        self.stride = encoder.stride
+        self.layout = encoder.layout
+        self.map_shape = encoder.layout.map_shape
+        self.features_shape = encoder.layout.features
         self.rectified = rectified
         self.output_limit = output
         self.head_layer = self._drawing(encoder.head, "head")
@@ -73,12 +89,16 @@ class Decoder(StagedDecoder):
             self._drawing(layer, layer.name)
             for layer in reversed(encoder.coding_layers)
         ]
-        self.normalizations = []  # of its own
 
     def _drawing(self, layer, name):
         return ConvSparseDecoding2D(
             coding_layer=layer, dtype=self.dtype_policy, name=name
         )
+
+    @property
+    def encoder(self):
+        """The encoder whose features it draws."""
+        return self._encoder()
 
     @property
     def shared_atoms(self):
@@ -142,6 +162,11 @@ class Decoder(StagedDecoder):
     def _stages(self):
         """Numbers of the encoder's stages, from the features down."""
         return reversed(range(len(self.decoding_layers)))
+
+    def as_map(self, features):
+        """Features that are known to fit, as a map of one place or more."""
+        features = as_features(features, self.features_shape)
+        return self.layout.to_map(features)
 
     def _draw_head(self, features):
         signal = at_least_float32(self.as_map(features))
@@ -219,6 +244,13 @@ class Decoder(StagedDecoder):
             for gain in (self.feature_gain, *self.stage_gains, self.image_gain)
         )
 
+    def compute_output_spec(self, features, training=None, statistics=None):
+        check_shape("features", features.shape, self.features_shape)
+        return self.output_spec(features)
+
+    def compute_output_shape(self, input_shape):
+        return self.layout.images_of(input_shape)
+
     def save(self, *args, **kwargs):
         """Refused: a file of the decoder alone would lack the atoms."""
         raise NotImplementedError(
@@ -229,6 +261,14 @@ class Decoder(StagedDecoder):
     def get_config(self):
         return {
             **super().get_config(),
+            "encoder": keras.saving.serialize_keras_object(self.encoder),
             "rectified": self.rectified,
             "output": self.output_limit,
         }
+
+    @classmethod
+    def from_config(cls, config):
+        encoder = config["encoder"]
+        if isinstance(encoder, dict):
+            encoder = keras.saving.deserialize_keras_object(encoder)
+        return super().from_config({**config, "encoder": encoder})

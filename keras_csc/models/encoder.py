@@ -1,18 +1,33 @@
+"""The encoder: from an image to its features, stage by stage."""
+
+import math
+
 import keras
 from keras import ops
 
 from keras_csc import constraints
 from keras_csc.layers import ConvSparseCoding2D
 from keras_csc.layers import SharedBatchNormalization
+from keras_csc.models.architecture import check_architecture
 from keras_csc.models.architecture import of_every_stage
-from keras_csc.models.staged import StagedEncoder
+from keras_csc.models.inputs import as_images
+from keras_csc.models.inputs import check_shape
+from keras_csc.models.layouts import LAYOUTS
+from keras_csc.models.player import EncoderOutput
+from keras_csc.models.player import Player
+from keras_csc.models.player import defaults_of
+from keras_csc.ops import analysis
+from keras_csc.ops import postfilter
+from keras_csc.ops import prefilter
+from keras_csc.ops.tensors import as_dtype_of
 from keras_csc.ops.tensors import at_least_float32
 from keras_csc.ops.tensors import at_least_float32_of
+from keras_csc.ops.tensors import to_sphere
 from keras_csc.validation import check_bool
 
 
 @keras.saving.register_keras_serializable(package="keras_csc")
-class Encoder(StagedEncoder):
+class Encoder(Player):
     """Stack of convolutional sparse coding layers with features on the sphere.
 
     Every stage is a `ConvSparseCoding2D`, whose output solves a sparse coding
@@ -78,6 +93,12 @@ class Encoder(StagedEncoder):
         feature_dim)` with `map_height = ⌈height / stride⌉`: float32 vectors of
         unit norm.
 
+    Attributes:
+        layout: `FeatureVector` or `FeatureMap`, the shapes of images and
+            features.
+        parts_per_code: ints, how many channels every stage hands on for a code.
+        block: int, side in pixels of the blocks of a lapped first stage, or 0.
+
     Raises:
         ValueError: for an argument that is not as above, or images of another
             shape.
@@ -87,8 +108,6 @@ class Encoder(StagedEncoder):
         CPAL 2024. The widths are as in the DCGAN encoder of Dai et al., CTRL,
         Entropy 2022, appendix A.
     """
-
-    sparse = True
 
     def __init__(
         self,
@@ -106,26 +125,36 @@ class Encoder(StagedEncoder):
         features="vector",
         **kwargs,
     ):
-        architecture = image_shape, filters, feature_dim, kernel_size, strides
-        super().__init__(*architecture, features, **kwargs)
+        super().__init__(**kwargs)
+        self.kernel_sizes, self.stage_strides = check_architecture(
+            image_shape, filters, feature_dim, kernel_size, strides, features
+        )
         check_bool(tight_frame=tight_frame, lapped=lapped)
         size, stride = self.kernel_sizes[0], self.stage_strides[0]
         if lapped and (size != stride or size % 2):
             raise ValueError(
                 "`lapped` is for first atoms as large as their stride, an even "
-                f"number. Received: kernel_size={self.kernel_size}, "
-                f"strides={self.strides}. Others need lapped=False."
+                f"number. Received: kernel_size={kernel_size}, "
+                f"strides={strides}. Others need lapped=False."
             )
+        self.image_shape = tuple(image_shape)
+        self.filters = tuple(filters)
+        self.feature_dim = feature_dim
+        self.kernel_size = kernel_size
+        self.strides = strides
         self._sparsity = sparsity
         self.zeros = zeros
         self.nonnegative = nonnegative
         self.iterations = iterations
         self.tight_frame = tight_frame
         self.lapped = lapped
+        self.features = features
+        self.stride = math.prod(self.stage_strides)
         self.block = stride if lapped else 0
-        if not nonnegative:
-            last = 2 if self.layout.head_takes_parts else 1
-            self.parts_per_code = (*(2,) * (len(self.filters) - 1), last)
+        self.layout = LAYOUTS[features](image_shape, self.stride, feature_dim)
+        self.accepted_shape = self.layout.images
+        below, last = (1, 1) if nonnegative else (2, self.layout.head_parts)
+        self.parts_per_code = (*(below,) * (len(self.filters) - 1), last)
         self._make_layers()
 
     def _make_layers(self):
@@ -176,9 +205,101 @@ class Encoder(StagedEncoder):
             return self._sparsity
         return [layer.sparsity for layer in self.coding_layers]
 
-    def code(self, number, signal, sparsity=None, training=False):
-        layer = self.coding_layers[number]
-        return layer(signal, sparsity=sparsity, training=training)
+    def build(self, input_shape):
+        shape = (None, *self.image_shape)
+        for layer, count, normalization in zip(
+            self.coding_layers, self.parts_per_code, self.normalizations
+        ):
+            layer.build(shape)
+            shape = layer.compute_output_shape(shape)
+            shape = (*shape[:-1], count * shape[-1])
+            normalization.build(shape)
+        self.head.build(shape)
+        self.built = True
+
+    def call(self, images, training=None):
+        output = self.activations(images, training=training)
+        if training:
+            self.update_statistics(output)
+        return output.features
+
+    def activations(self, images, training=None, sparsity=None):
+        """Encodes images and returns what every stage made of them.
+
+        It changes no state: in training, call `update_statistics`, too.
+
+        Args:
+            images: tensor `(batch, height, width, channels)` in [-1, 1].
+            training: bool, whether to normalise with statistics of the batch.
+            sparsity: `λ` of the first stage for this call, a number or a
+                tensor `(batch,)`.
+
+        Returns:
+            `EncoderOutput`.
+        """
+        images = as_images(images, self.accepted_shape)
+        return self.run_stages(images, training, sparsity=sparsity)
+
+    def run_stages(self, signal, training=None, statistics=None, sparsity=None):
+        """`activations` of float images that are known to fit.
+
+        `statistics`, from the `EncoderOutput` of another batch, normalise
+        instead of the batch's own.
+        """
+        if not self.built:
+            self.build(None)
+        codes, used, inputs = [], [], []
+        signal = self.to_blocks(self.layout.to_places(signal))
+        for number, layer in enumerate(self.coding_layers):
+            inputs.append(signal)
+            given = {"sparsity": sparsity, "training": bool(training)}
+            codes.append(layer(signal, **given))
+            signal, sparsity = self.parts(number, codes[-1]), None
+            moments = statistics[number] if statistics else None
+            if training and moments is None:
+                signal, moments = self.normalizations[number].normalize(signal)
+            else:
+                signal = self.normalizations[number](signal, statistics=moments)
+            used.append(moments)
+        inputs.append(signal)
+        return EncoderOutput(self._features(signal), codes, used, inputs)
+
+    def features_of(self, number, codes):
+        """Features of a stage's codes, which the stages above code in turn.
+
+        As in inference: from the codes of `activations` it makes the same
+        features.
+
+        Args:
+            number: int, of the stage, from 0.
+            codes: tensor, of the shape of `EncoderOutput.codes[number]`.
+        """
+        signal = self.normalizations[number](self.parts(number, codes))
+        for stage in range(number + 1, len(self.coding_layers)):
+            codes = self.coding_layers[stage](signal, training=False)
+            signal = self.normalizations[stage](self.parts(stage, codes))
+        return self._features(signal)
+
+    def _features(self, signal):
+        # As a matrix product, where the layer itself would convolve.
+        signal = ops.cast(signal, self.compute_dtype)
+        kernel = as_dtype_of(self.head.kernel, signal)
+        features = at_least_float32(analysis(signal, kernel, padding="valid"))
+        return to_sphere(self.layout.from_map(features))
+
+    def to_blocks(self, images):
+        """What the first stage is given; a lapped encoder prefilters images."""
+        return prefilter(images, self.block) if self.block else images
+
+    def from_blocks(self, signal):
+        """Undoes `to_blocks`: pixels of a signal like the first stage's."""
+        return postfilter(signal, self.block) if self.block else signal
+
+    def parts(self, number, codes):
+        """What a stage normalises: its codes, or `[max(z, 0), max(-z, 0)]`."""
+        if self.parts_per_code[number] == 1:
+            return codes
+        return ops.concatenate([ops.relu(codes), ops.relu(-codes)], axis=-1)
 
     def residuals(self, output):
         """`mean (x^{l-1} - D^l z^l)²`: what every stage's codes leave over.
@@ -187,17 +308,21 @@ class Encoder(StagedEncoder):
         constants: the gradient is the dictionary's.
         """
         errors = []
-        for layer, signal, codes in zip(
+        for layer, *tensors in zip(
             self.coding_layers, output.inputs, output.codes
         ):
-            drawn = layer.synthesize(ops.stop_gradient(codes))
-            drawn = at_least_float32(drawn)
-            signal = ops.cast(ops.stop_gradient(signal), drawn.dtype)
+            signal, codes = map(ops.stop_gradient, tensors)
+            drawn = at_least_float32(layer.synthesize(codes))
+            signal = as_dtype_of(signal, drawn)
             errors.append(ops.mean(ops.square(signal - drawn)))
         return errors
 
     def update_statistics(self, output):
-        super().update_statistics(output)
+        """Updates what moves with the images, not with gradients."""
+        for normalization, (mean, variance) in zip(
+            self.normalizations, output.statistics
+        ):
+            normalization.update(mean, variance)
         for layer, codes in zip(self.coding_layers, output.codes):
             layer.update_sparsity(codes)
 
@@ -205,6 +330,17 @@ class Encoder(StagedEncoder):
         """Stores the bounds `L` of the atoms as they are."""
         for layer in self.coding_layers:
             layer.update_operator_norm()
+
+    def compute_output_spec(self, images, training=None):
+        check_shape("images", images.shape, self.accepted_shape)
+        return self.output_spec(images)
+
+    def compute_output_shape(self, input_shape):
+        return self.layout.features_of(input_shape)
+
+    def get_config(self):
+        arguments = {name: getattr(self, name) for name in defaults_of(Encoder)}
+        return {**super().get_config(), **arguments}
 
 
 def _orthonormal(shape, dtype=None):

@@ -2,7 +2,6 @@
 
 import numpy as np
 import threadpoolctl
-from keras import ops
 from sklearn.decomposition import TruncatedSVD
 
 from keras_csc.constraints import satisfied
@@ -52,14 +51,7 @@ def initialize_from(autoencoder, images, offset=2.0, seed=0):
     For a model of maps every place is an image of its own here, and `side` is
     1.
 
-    Then the gains of a `Decoder` are measured; see `calibrate`.
-
-    A `ConvEncoder` is made in the same way. Above the first stage, which has no
-    `β`, `β = offset · γ` lets most numbers pass the rectifier. The mean of the
-    last activations is the direction of the constant atom. Its decoder gets the
-    same kernels. The decoder's normalisations keep their `γ` and `β`, but the
-    last `γ` gives the images their deviation. The decoder draws the features,
-    and its moving averages become the statistics of its signals.
+    Then the gains of the decoder are measured; see `calibrate`.
 
     Args:
         autoencoder: `ClosedLoopAutoencoder`, whose variables are replaced, and
@@ -107,67 +99,55 @@ def initialize_from(autoencoder, images, offset=2.0, seed=0):
 
 
 def _initialize(autoencoder, images, offset, seed):
-    encoder, decoder = autoencoder.encoder, autoencoder.decoder
+    encoder = autoencoder.encoder
     progress = Progress(
         "First atoms, images through stages",
         len(encoder.coding_layers) * len(images),
     )
     random = np.random.default_rng(seed)
-    signal = _batched(encoder.to_blocks, images)
+    signal = batched(encoder.to_blocks, images)
     for number in range(len(encoder.coding_layers)):
-        signal = _initialize_stage(
-            encoder, number, signal, offset, random, progress
-        )
+        signal = _initialize_stage(encoder, number, signal, random, progress)
     if encoder.features == "map":
         # Every place is an image of its own.
-        signal = _some_patches(signal, 1, 1, random)[:, None, None]
+        signal = some_patches(signal, 1, 1, random)[:, None, None]
     _initialize_head(encoder, signal, offset, seed)
     encoder.update_operator_norms()
-    if encoder.sparse:
-        decoder.calibrate(images[:CALIBRATION])
-        return
-    coding_layers = [*encoder.coding_layers, encoder.head]
-    for drawing, layer in zip(decoder.decoding_layers, coding_layers[::-1]):
-        drawing.kernel.assign(layer.kernel)
-    features = _batched(autoencoder.encode, images)
-    drawn = _initialize_statistics(decoder, features)
-    gamma = decoder.normalizations[-1].gamma
-    gamma.assign(gamma * (np.std(images) / np.std(drawn)))
+    autoencoder.decoder.calibrate(images[:CALIBRATION])
 
 
-def _initialize_stage(encoder, number, signal, offset, random, progress):
+def _initialize_stage(encoder, number, signal, random, progress):
     """Returns the stage's output."""
     layer = encoder.coding_layers[number]
     normalization = encoder.normalizations[number]
     shape = layer.kernel.shape
     numbers, atoms = np.prod(shape[:-1]), shape[-1]
-    both_signs = atoms == 2 * numbers and getattr(encoder, "nonnegative", False)
+    both_signs = atoms == 2 * numbers and encoder.nonnegative
     if atoms <= numbers or both_signs:
         parts = number > 0 and encoder.parts_per_code[number - 1] == 2
         patches = (shape[0], encoder.stage_strides[number], random)
-        components = _components(signal, parts, *patches)
+        components = principal_components(signal, parts, *patches)
         layer.kernel.assign(components[..., :atoms])
     encoder.update_operator_norms()
-    codes = _batched(
-        lambda part: encoder.parts(number, encoder.code(number, part)),
+    codes = batched(
+        lambda part: encoder.parts(number, layer(part, training=False)),
         signal,
         progress,
     )
     variance = codes.var((0, 1, 2))
-    _assign_statistics(normalization, codes)
-    gamma = np.sqrt((variance + normalization.epsilon) / variance.mean())
+    normalization.moving_mean.assign(codes.mean((0, 1, 2)))
+    normalization.moving_variance.assign(variance)
     if normalization.scale:
+        gamma = np.sqrt((variance + normalization.epsilon) / variance.mean())
         normalization.gamma.assign(gamma)
-    if not encoder.sparse and normalization.center:
-        normalization.beta.assign(offset * gamma)
-    return _batched(lambda part: encoder.activate(normalization(part)), codes)
+    return batched(normalization, codes)
 
 
-def _components(signal, parts, size, stride, random):
+def principal_components(signal, parts, size, stride, random):
     """Principal components of patches, of falling variance, in both signs."""
 
     def leading(signal):
-        patches = _some_patches(signal, size, stride, random)
+        patches = some_patches(signal, size, stride, random)
         _, vectors = np.linalg.eigh(np.cov(patches.T, dtype="float32"))
         return vectors[:, ::-1].reshape(size, size, signal.shape[-1], -1)
 
@@ -190,9 +170,6 @@ def _initialize_head(encoder, signal, offset, seed):
     else:
         direction = _least_varying(signal)
     constant = np.tile(direction, side * side) / side
-    if not encoder.sparse:
-        constant = signal.mean(0).ravel()
-        constant /= np.linalg.norm(constant)
     signal = signal.reshape(count, -1)
     if not parts:
         signal = signal - np.outer(signal @ constant, constant)
@@ -204,10 +181,7 @@ def _initialize_head(encoder, signal, offset, seed):
         atoms = _of_parts(atoms, -1)
     constant = constant.reshape(side, side, channels, 1)
     encoder.head.kernel.assign(np.concatenate([atoms, constant], -1))
-    if encoder.sparse:
-        encoder.normalizations[-1].beta.assign(
-            offset * length / side * direction
-        )
+    encoder.normalizations[-1].beta.assign(offset * length / side * direction)
 
 
 def _of_parts(components, sign):
@@ -220,22 +194,7 @@ def _least_varying(signal):
     return np.linalg.eigh(np.cov(signal.mean((1, 2)).T))[1][:, 0]
 
 
-def _initialize_statistics(decoder, features):
-    signal = np.asarray(decoder.as_map(features))
-    *layers, last = decoder.decoding_layers
-    for layer, normalization in zip(layers, decoder.normalizations):
-        signal = _batched(layer, signal)
-        _assign_statistics(normalization, signal)
-        signal = _batched(lambda part: ops.relu(normalization(part)), signal)
-    return _batched(last, signal)
-
-
-def _assign_statistics(normalization, signal):
-    normalization.moving_mean.assign(signal.mean((0, 1, 2)))
-    normalization.moving_variance.assign(signal.var((0, 1, 2)))
-
-
-def _some_patches(signal, size, stride, random):
+def some_patches(signal, size, stride, random):
     """Rows of some patches of every image, as a layer sees them."""
     height, width = (-(-n // stride) for n in signal.shape[1:3])
     border = [
@@ -257,7 +216,8 @@ def _some_patches(signal, size, stride, random):
     return np.concatenate(rows)
 
 
-def _batched(function, signal, progress=None):
+def batched(function, signal, progress=None):
+    """What a function makes of an array, a batch at a time."""
     outputs = []
     for start in range(0, len(signal), BATCH):
         output = function(signal[start : start + BATCH])
@@ -293,7 +253,7 @@ def initialize_from_patches(autoencoder, images, seed=0):
         of the signals.
     """
     random = np.random.default_rng(seed)
-    encoder, decoder = autoencoder.encoder, autoencoder.decoder
+    encoder = autoencoder.encoder
     images = _array(images, encoder.image_shape)
     autoencoder.density = None
     kernel = encoder.coding_layers[0].kernel
@@ -304,8 +264,7 @@ def initialize_from_patches(autoencoder, images, seed=0):
     atoms = signs * patches / norms[:, None, None, None]
     kernel.assign(satisfied(kernel.constraint, atoms.transpose(1, 2, 3, 0)))
     encoder.update_operator_norms()
-    if encoder.sparse:
-        decoder.calibrate(images[:CALIBRATION])
+    autoencoder.decoder.calibrate(images[:CALIBRATION])
 
 
 def _random_patches(images, size, count, random):

@@ -19,15 +19,15 @@ class FeatureVector:
         features: shape of the features that a decoder takes, likewise.
         map_shape: shape of the features of an image, as a map of one place or
             more.
-        head_takes_parts: bool, whether the head may be given the positive and
-            negative parts of the last codes.
+        head_parts: int, how many channels the head is given for a signed code:
+            2 for its positive and its negative part, 1 for the code.
 
     Raises:
         ValueError: for sides that are not divisible by the stride, or that are
             not equal if an image has one vector.
     """
 
-    head_takes_parts = True
+    head_parts = 2
 
     def __init__(self, image_shape, stride, feature_dim):
         height, width, _ = self.images = tuple(image_shape)
@@ -66,7 +66,7 @@ class FeatureMap:
 
     head_size = 1
     # To draw with parts, the head would need features of both parts.
-    head_takes_parts = False
+    head_parts = 1
 
     def __init__(self, image_shape, stride, feature_dim):
         *size, channels = image_shape

@@ -46,8 +46,7 @@ def compile(
         optimizer: of all weights, or of the encoder's weights; by default
             `DictionaryMuon()`, as in our flag files.
         decoder_optimizer: another object, for alternating steps.
-        game: `TranscriptionGame`, the default (with a `residual` of 0
-            without sparse codes), or another `Game`.
+        game: `TranscriptionGame`, the default, or another `Game`.
         jit_compile, run_eagerly, steps_per_execution: as in Keras. There
             is no `loss`, and there are no `metrics`.
 
@@ -55,10 +54,10 @@ def compile(
         ValueError: for optimizers whose numbers make no sense, that scale
             the loss or keep moving averages. On several replicas, also for
             optimizers that clip or accumulate gradients. For a game with an
-            `inner_step` in one pass, or that the encoder does not fit.
+            `inner_step` in one pass.
     """
     game = training_data.checked_game(
-        game, model.encoder, alternating=decoder_optimizer is not None
+        game, alternating=decoder_optimizer is not None
     )
     optimizers = training_data.checked_optimizers(
         optimizer,

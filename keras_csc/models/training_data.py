@@ -160,16 +160,15 @@ def inspected_for_fit(model, x, y, given):
     return x
 
 
-def checked_game(game, encoder, alternating):
-    """The game of `compile`; by default the one that suits the encoder."""
+def checked_game(game, alternating):
+    """The game of `compile`."""
     if game is None:
-        game = TranscriptionGame(**({} if encoder.sparse else {"residual": 0}))
+        game = TranscriptionGame()
     if not isinstance(game, Game):
         raise ValueError(
             "`game` must be a `TranscriptionGame` or another `Game`. "
             f"Received: {shown(game)}"
         )
-    game.check_encoder(encoder)
     if game.inner_step and not alternating:
         raise ValueError(
             "A game with an `inner_step` needs a `decoder_optimizer`: the "

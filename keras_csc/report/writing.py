@@ -102,9 +102,8 @@ def _page(model, name, found, card, log, about, own_classes, beside, progress):
     }
     if found:
         parts["reconstructions"] = sections.reconstructions(found)
-        if model.encoder.sparse:
-            parts |= sections.explained(model, found)
-            parts["pages"], parts["sheet"] = atom_pages(model, found)
+        parts |= sections.explained(model, found)
+        parts["pages"], parts["sheet"] = atom_pages(model, found)
     progress.advance(1)
     parts["atoms"] = atom_cards(model, found)
     parts["classes"] = sections.similarities(found)

@@ -318,11 +318,11 @@ def test_arguments_are_added_to_those_before():
             "--game=memory=0.9,residual=1",
             "--architecture=filters=4,8,tight_frame=true",
             "--game=memory=0.5,objective=multi",
-            "--architecture=sparsity=0.1,0.2,tight_frame=false,network=conv",
+            "--architecture=sparsity=0.1,0.2,tight_frame=false",
         ]
     )
     assert options.game == {"memory": 0.5, "residual": 1, "objective": "multi"}
-    expected = {"filters": [4, 8], "tight_frame": False, "network": "conv"}
+    expected = {"filters": [4, 8], "tight_frame": False}
     assert options.architecture == {**expected, "sparsity": [0.1, 0.2]}
 
 

@@ -232,7 +232,7 @@ def test_damage_within_streamed_images_is_named(tmp_path, monkeypatch):
     content = bytearray(bad.read_bytes())
     content[len(content) // 2] ^= 0xFF
     bad.write_bytes(content)
-    arguments = [*runs.CONV, f"--data_dir={root}", "--batch_size=8"]
+    arguments = [*runs.QUICK, f"--data_dir={root}", "--batch_size=8"]
     arguments += ["--dataset=image_folder", "--validation_fraction=0"]
     with pytest.raises(data.DataError, match=re.escape(f"damaged at {bad}")):
         train.train(options(tmp_path / "run", *arguments))
@@ -258,5 +258,5 @@ def test_a_worker_lost_after_all_is_written_is_no_error(tmp_path, monkeypatch):
 
     monkeypatch.setattr(devices, "mean", lost)
     monkeypatch.setattr(train, "finish", lambda *arguments: done.append(1))
-    train.train(options(tmp_path, *runs.CONV, "--steps=1"))
+    train.train(options(tmp_path, *runs.QUICK, "--steps=1"))
     assert done

@@ -74,7 +74,7 @@ def test_what_is_recorded_of_a_killed_run(told):
 FLAGS = [
     "--dataset=digits",
     "--preset=digits",
-    "--architecture=network=conv,filters=4,feature_dim=8",
+    "--architecture=filters=4,feature_dim=8",
     "--batch_size=32",
     "--steps=6",
     "--save_every=3",

@@ -251,9 +251,7 @@ def test_last_checkpoint_is_evaluated_on_images_of_other_classes(
         (["--architecture=sparsity=1e400"], "`sparsity` must be .*inf"),
         (["--batch_size=5000"], "in \\[1, 1330\\], the number of train"),
         (["--batch_size=33", "--strategy=mirrored"], "number of replicas .2"),
-        (["--architecture=network=conv"], "without sparse codes"),
         (["--zeros=.9", "--preset=csc_ctrl_digits"], "--zeros is for sparse"),
-        (["--zeros=.9", "--architecture=network=conv"], "--zeros is for spa"),
         (["--game=epsilon=-1"], "--game: .*epsilon"),
         (["--metrics=samples", "--preset=photographs"], "has features=map"),
     ],
@@ -345,7 +343,7 @@ def test_several_devices_start_from_the_patches_of_one(
 
 
 def test_mirrored_training_is_that_of_one_device(tmp_path, unfinished):
-    small = ["--architecture=network=conv", "--game=multistage=0,residual=0"]
+    small = ["--game=multistage=0,residual=0"]
     for name in ("none", "mirrored"):
         flags = [*small, "--steps=2", f"--strategy={name}"]
         train.train(options(tmp_path / name, *flags))

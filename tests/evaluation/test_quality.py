@@ -15,7 +15,6 @@ from keras_csc.evaluation.quality import reconstruction_figures
 from keras_csc.evaluation.quality import reference_figures
 from keras_csc.evaluation.stages import code_figures
 from tests.helpers import references
-from tests.helpers.reference_loop import small_autoencoder
 from tests.helpers.reference_loop import spread_autoencoder
 
 
@@ -59,15 +58,6 @@ def test_figures_of_stages_are_those_of_all_images_at_once(nonnegative):
         assert found["rare_atoms"][number] == rare
         coherence = metrics.mutual_coherence(kernel, 2, nonnegative)
         assert found["coherence"][number] == coherence
-
-
-def test_an_encoder_without_sparse_codes_has_no_such_figures():
-    model = small_autoencoder(network="conv")
-    images = np.random.default_rng(0).integers(0, 256, (7, 8, 8, 1), "uint8")
-    *_, figures = reconstruction_figures(model, images)
-    names = "explained", "nonzeros", "drawn_error", "dictionaries"
-    assert [figures[name] for name in names] == [None] * 4
-    assert set(code_figures(model, images).values()) == {None}
 
 
 def test_excess_is_that_over_the_minimum_of_the_programs(monkeypatch):

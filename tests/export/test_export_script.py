@@ -47,7 +47,7 @@ def small_run(finished_run, tmp_path_factory):
     folder = tmp_path_factory.mktemp("small") / "digits-1"
     workdir = shutil.copytree(finished_run, folder)
     shutil.rmtree(workdir / "model")
-    model = tiny_model(filters=(4,), network="conv")
+    model = tiny_model(filters=(4,))
     images = np.random.default_rng(0).uniform(-1, 1, (40, 16, 16, 1))
     model.fit_density(images.astype("float32"), np.arange(40) % 2)
     model.save_to_preset(workdir / "model")

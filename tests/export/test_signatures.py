@@ -70,7 +70,6 @@ def test_signatures_and_their_names(exported):
     [
         ({}, set()),
         ({"image_shape": (16, 16, 2)}, {"encode_bytes", "reconstruct_bytes"}),
-        ({"network": "conv"}, {"denoise", "codes"}),
     ],
 )
 def test_models_without_them_have_fewer(overrides, missing):

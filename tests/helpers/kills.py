@@ -66,7 +66,7 @@ def work(folder):
     """Trains and exports a round's run, as the scripts do."""
     train.CHECKPOINT_MINUTES = 0  # none by the clock
     saved_model.signatures = one_signature
-    small = runs.CONV if flags.FLAGS.small else []
+    small = runs.QUICK if flags.FLAGS.small else []
     train.train(runs.options([*RUN, *small], folder / "run"))
     export.run(folder / "run", saved_models=folder / "saved_models")
 

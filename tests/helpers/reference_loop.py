@@ -6,7 +6,6 @@ import numpy as np
 from keras_csc.losses import TranscriptionGame
 from keras_csc.models import ClosedLoopAutoencoder
 from keras_csc.models import presets
-from keras_csc.models.conv_networks import Unnormalized
 from tests.helpers import references
 
 CLASSES = 3
@@ -47,7 +46,7 @@ def small_batch(seed=0, n=8, dtype="float32"):
 def spread_weights(model):
     """Draws weights that make every term and gradient of order one.
 
-    A mirror is calibrated: what it draws would have no codes otherwise, and
+    The decoder is calibrated: what it draws would have no codes otherwise, and
     none of its gains a gradient.
     """
     rng = np.random.default_rng(0)
@@ -62,9 +61,8 @@ def spread_weights(model):
                 value /= np.sqrt(np.sum(value**2, axis=(0, 1, 2)))
             variable.assign(value)
     model.encoder.update_operator_norms()
-    if model.encoder.sparse:
-        images = rng.uniform(-1, 1, (8, *model.encoder.image_shape))
-        model.decoder.calibrate(images.astype("float32"))
+    images = rng.uniform(-1, 1, (8, *model.encoder.image_shape))
+    model.decoder.calibrate(images.astype("float32"))
 
 
 def spread_autoencoder(**overrides):
@@ -92,7 +90,6 @@ class ReferenceLoop:
 
     def __init__(self, model):
         self.model = model
-        self.generic = not model.encoder.sparse
         self.encoder_weights = weights_of(model.encoder)
         self.decoder_weights = weights_of(model.decoder)
 
@@ -106,9 +103,8 @@ class ReferenceLoop:
             zip(encoder.coding_layers, encoder.normalizations)
         ):
             inputs.append(signal)
-            sparsity = 0.0 if self.generic else layer.sparsity
             strides = encoder.stage_strides[number]
-            signal = self._code(layer, signal, weights, sparsity, strides)
+            signal = self._code(layer, signal, weights, strides)
             codes.append(signal)
             if encoder.parts_per_code[number] == 2:
                 signal = np.concatenate(
@@ -119,28 +115,25 @@ class ReferenceLoop:
                 statistics = moments[number]
             used.append(statistics)
             signal = normalize(signal, normalization, weights, *statistics)
-            if self.generic:
-                signal = np.where(signal > 0, signal, 0.2 * signal)
-        features = self._code(encoder.head, signal, weights, 0.0, 1, "valid")
+        kernel = weights[encoder.head.kernel.path]
+        features = references.analyze(signal, kernel, 1, "valid")
         if encoder.features == "vector":
             features = features.reshape(len(images), -1)
         norms = np.linalg.norm(features, axis=-1, keepdims=True)
         return features / norms, codes, used, inputs
 
-    def _code(self, layer, signal, weights, sparsity, strides, padding="same"):
+    def _code(self, layer, signal, weights, strides):
         kernel = weights[layer.kernel.path]
-        if self.generic or layer is self.model.encoder.head:
-            return references.analyze(signal, kernel, strides, padding)
         encoder = self.model.encoder
         bound = self._bound(layer, weights)
         return bound * references.solve_sparse_code(
             signal,
             kernel,
-            sparsity,
+            layer.sparsity,
             1 / bound,
             encoder.nonnegative,
             strides,
-            padding,
+            "same",
             encoder.iterations,
         )
 
@@ -151,32 +144,11 @@ class ReferenceLoop:
         return references.frame_bound(weights[layer.kernel.path], layer.strides)
 
     def decode(self, features, weights=None, atoms=None, moments=None):
-        """Images; of a mirror by these atoms and moments of its encoder."""
-        weights = self.decoder_weights if weights is None else weights
-        if not self.generic:
-            return self._mirror(features, weights, atoms, moments)
-        decoder = self.model.decoder
-        signal = features
-        if decoder.encoder.features == "vector":
-            signal = features[:, None, None, :]
-        for number, layer in enumerate(decoder.decoding_layers):
-            if number:
-                normalization = decoder.normalizations[number - 1]
-                statistics = (signal.mean((0, 1, 2)), signal.var((0, 1, 2)))
-                signal = normalize(signal, normalization, weights, *statistics)
-                signal = np.maximum(signal, 0)
-            kernel = weights[layer.kernel.path]
-            size, strides, padding = 2 * signal.shape[1], 2, "same"
-            if number == 0:
-                size, strides, padding = signal.shape[1], 1, "valid"
-                size += kernel.shape[0] - 1
-            signal = references.synthesize(
-                signal, kernel, (size, size), strides, padding
-            )
-        return np.tanh(signal)
+        """Images by gains, by these atoms and moments of the encoder.
 
-    def _mirror(self, features, gains, atoms, moments):
-        """Stage by stage `A (g s (x - β) / γ + m) / L`, from the head down."""
+        Stage by stage `A (g s (x - β) / γ + m) / L`, from the head down.
+        """
+        gains = self.decoder_weights if weights is None else weights
         atoms = self.encoder_weights if atoms is None else atoms
         encoder, decoder = self.model.encoder, self.model.decoder
         signal = features
@@ -278,8 +250,6 @@ class ReferenceLoop:
 
 
 def normalize(signal, layer, weights, mean, variance):
-    if type(layer) is Unnormalized:
-        return signal
     if layer.isotropic:
         variance = np.mean(variance)
     normal = (signal - mean) / np.sqrt(variance + layer.epsilon)

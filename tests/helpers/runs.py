@@ -21,8 +21,8 @@ TINY = [
     "--batch_size=16",
 ]
 # A network that takes little time, where it does not matter.
-CONV = ["--architecture=network=conv", "--game=residual=0"]
-SMALL = [*TINY, *CONV]
+QUICK = ["--architecture=iterations=1", "--game=residual=0"]
+SMALL = [*TINY, *QUICK]
 
 
 def options(flags, workdir, *more):

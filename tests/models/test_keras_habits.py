@@ -173,7 +173,7 @@ def test_convolutions_do_not_depend_on_the_format_of_images():
     keras.config.set_image_data_format("channels_first")
     try:
         images, _ = small_batch(n=4)
-        model = small_autoencoder(network="conv")
+        model = small_autoencoder()
         assert model.reconstruct(images).shape == images.shape
     finally:
         keras.config.set_image_data_format(usual)

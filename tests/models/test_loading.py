@@ -170,7 +170,7 @@ REFUSED = {
             ("filters", "many", "`filters` must be"),
             ("image_shape", 16, "`image_shape` must be"),
             ("iterations", 10**9, "`iterations` must be at most"),
-            ("network", ["csc"], "`network` must be one of"),
+            ("network", "csc", r"no entries \['network'\]"),
             ("sparsity", {"0": 1}, "`sparsity` must be"),
             ("feature_dim", 10**400, "`feature_dim` must be"),
             ("atom_names", [[1, 10**9, "x"]], "atom_names: `atom` must be"),

@@ -12,7 +12,6 @@ STRIDE = 4
 NETWORKS = {
     "csc": {"iterations": 3, "kernel_size": [5, 2], "strides": [4, 1]},
     "lapped": {"kernel_size": [4, 2], "strides": [4, 2], "lapped": True},
-    "conv": {"network": "conv", "kernel_size": 4, "filters": (3,)},
 }
 
 

@@ -2,8 +2,6 @@ import numpy as np
 import pytest
 
 from keras_csc.layers import ConvSparseCoding2D
-from keras_csc.models import ConvDecoder
-from keras_csc.models import ConvEncoder
 from keras_csc.models import Decoder
 from keras_csc.models import Encoder
 from tests.helpers import contracts
@@ -24,20 +22,13 @@ SOLVER = {
     "iterations": 3,
     "tight_frame": False,
 }
-ENCODERS = [Encoder, ConvEncoder]
-NETWORKS = [*ENCODERS, ConvDecoder]
 
 
-def make(network, **kwargs):
-    """A small network; a decoder of an encoder of its own."""
-    if network is ConvDecoder:
-        return ConvDecoder(ConvEncoder(**SMALL), **kwargs)
-    return network(**SMALL, **kwargs)
+def images_of_six():
+    return small_batch(n=6)[0]
 
 
-def inputs(network):
-    if network in ENCODERS:
-        return small_batch(n=6)[0]
+def features_of_six():
     rows = references.sphere_features(np.random.default_rng(0), 6, 5)
     return rows.astype("float32")
 
@@ -46,16 +37,13 @@ def test_encoders_configuration_holds_every_argument():
     contracts.check_config(
         Encoder, excluded=("lapped",), **SMALL, **SOLVER, features="map"
     )
-    contracts.check_config(ConvEncoder, **SMALL, features="map")
 
 
 def test_decoders_configuration_holds_every_argument():
-    generic = ConvDecoder(ConvEncoder(**SMALL, features="map"))
     decoder = Decoder(Encoder(**SMALL), rectified=True, output="tanh")
-    for made in (generic, decoder):
-        copy = type(made).from_config(made.get_config())
-        assert copy.get_config() == made.get_config()
-        assert copy.encoder.get_config() == made.encoder.get_config()
+    copy = Decoder.from_config(decoder.get_config())
+    assert copy.get_config() == decoder.get_config()
+    assert copy.encoder.get_config() == decoder.encoder.get_config()
     assert copy.rectified and copy.output_limit == "tanh"
 
 
@@ -89,17 +77,16 @@ def test_what_no_architecture_may_be_is_named(changes, message):
         Encoder(**changes)
 
 
-@pytest.mark.parametrize("network", ENCODERS)
 @pytest.mark.parametrize("shape", [(8, 6, 1), (2, 2, 1)], ids=str)
-def test_image_shapes_that_can_not_be_halved_are_named(network, shape):
+def test_image_shapes_that_can_not_be_halved_are_named(shape):
     contracts.check_rejects(
-        network, {"image_shape": shape}, filters=(3, 4), feature_dim=5
+        Encoder, {"image_shape": shape}, filters=(3, 4), feature_dim=5
     )
 
 
 def test_parts_of_signed_codes_are_those_of_a_dictionary_with_both_signs():
     """Solved to the end, signed codes are the non-negative ones of ±atoms."""
-    images = inputs(Encoder)
+    images = images_of_six()
     solved = {"iterations": 300, "sparsity": 0.2}
     encoder = Encoder(**SMALL, **solved)
     layer = encoder.coding_layers[0]
@@ -123,59 +110,45 @@ def test_parts_of_signed_codes_are_those_of_a_dictionary_with_both_signs():
     np.testing.assert_allclose(codes / layer.operator_norm, found, atol=1e-4)
 
 
-@pytest.mark.parametrize("network", NETWORKS)
-def test_dtype_policies(network):
+def test_dtype_policies():
     contracts.check_dtype_policies(
-        lambda **kwargs: make(network, **kwargs),
-        inputs(network),
+        lambda **kwargs: Encoder(**SMALL, **kwargs),
+        images_of_six(),
         output_dtype="float32",
     )
 
 
-@pytest.mark.parametrize("network", NETWORKS)
-def test_it_is_saved_and_pure_in_inference(network, tmp_path):
-    contracts.check_save_and_load(make(network), inputs(network), tmp_path)
-    contracts.check_inference_is_pure(make(network), inputs(network))
+def test_it_is_saved_and_pure_in_inference(tmp_path):
+    contracts.check_save_and_load(Encoder(**SMALL), images_of_six(), tmp_path)
+    contracts.check_inference_is_pure(Encoder(**SMALL), images_of_six())
 
 
-@pytest.mark.parametrize("network", ENCODERS)
-def test_features_have_unit_norm_and_a_black_image_has_some(network):
-    encoder = network(**SMALL)
+def test_features_have_unit_norm_and_a_black_image_has_some():
+    encoder = Encoder(**SMALL)
     for training in (False, True):
-        features = encoder(inputs(network), training=training)
+        features = encoder(images_of_six(), training=training)
         norms = np.linalg.norm(features, axis=1)
         np.testing.assert_allclose(norms, 1, atol=1e-6)
     features = encoder(np.zeros((2, 8, 8, 1), "float32"))
     assert np.all(np.isfinite(features))
 
 
-@pytest.mark.parametrize("output", ["clip", "tanh", "conv"])
+@pytest.mark.parametrize("output", ["clip", "tanh"])
 def test_images_are_in_range(output):
-    decoder = make(ConvDecoder)
-    if output != "conv":
-        decoder = Decoder(Encoder(**SMALL), output=output)
+    decoder = Decoder(Encoder(**SMALL), output=output)
     decoder.build((None, 5))
     for variable in decoder.trainable_variables:
         variable.assign(10 * variable)
-    images = decoder(inputs(ConvDecoder), training=True).numpy()
+    images = decoder(features_of_six(), training=True).numpy()
     assert images.dtype == "float32"
     assert np.all(np.abs(images) <= 1) and np.std(images) > 0
 
 
-@pytest.mark.parametrize("network", ENCODERS)
-def test_inference_with_the_moments_of_the_batch_is_training(network):
-    encoder = network(**SMALL)
-    images = inputs(network)
+def test_inference_with_the_moments_of_the_batch_is_training():
+    encoder, images = Encoder(**SMALL), images_of_six()
     encoder.build(images.shape)
     output = encoder.activations(images, training=True)
     for layer, moments in zip(encoder.normalizations, output.statistics):
         layer.moving_mean.assign(moments[0])
         layer.moving_variance.assign(moments[1])
     np.testing.assert_allclose(encoder(images), output.features, atol=1e-5)
-
-
-def test_a_generic_encoder_has_no_sparsity_to_change():
-    encoder = ConvEncoder(**SMALL)
-    encoder.build((None, 8, 8, 1))
-    with pytest.raises(ValueError, match="`sparsity`"):
-        encoder.activations(inputs(ConvEncoder), sparsity=0.1)

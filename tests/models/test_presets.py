@@ -64,7 +64,6 @@ def test_the_table_in_the_docs_is_that_of_the_presets():
     [
         {"sparsity": 0.125, "iterations": 3, "output": "tanh"},
         {"nonnegative": True, "rectified": True, "strides": [4, 1]},
-        {"network": "conv"},
         {"feature_dim": np.int64(3), "sparsity": np.float32(0.125)},
     ],
     ids=str,
@@ -161,7 +160,6 @@ def test_filters_of_other_stages_keep_the_sparsity():
         ("cifar-10", {}, "Did you mean 'cifar10'"),
         ("nothing/here", {}, "Unknown preset 'nothing/here'"),
         ("digits", {"filter_count": 3}, r"no entries \['filter_count'\]"),
-        ("digits", {"network": "transformer"}, "`network`"),
         ("digits", {"load_weights": True}, "--flagfile=digits.flags"),
         ("digits", {"load_weights": True}, "Or pass load_weights=False"),
         (
@@ -177,8 +175,8 @@ def test_what_is_no_preset_is_refused(preset, overrides, message):
 
 
 class Clipped(Encoder):
-    def activate(self, signal):
-        return keras.ops.minimum(signal, 0.5)
+    def parts(self, number, codes):
+        return keras.ops.minimum(super().parts(number, codes), 0.5)
 
 
 def test_a_model_that_no_preset_makes_again_is_refused(tmp_path):

@@ -212,7 +212,6 @@ def test_every_atom_has_a_card_the_strongest_first(labelled, page):
             *("classes subspaces samples training", "any size"),
         ),
         ({}, 0, "atoms", "growing", "Give --data_dir."),
-        ({"network": "conv"}, 5, "atoms", "growing drawn", "filters"),
         # Where no atom is active nothing grows.
         ({"sparsity": 1e6}, 4, "drawn", "growing", "never active"),
     ],

@@ -10,8 +10,8 @@ from keras_csc.models.presets import folder as folders
 from keras_csc.models.presets import hubs
 from keras_csc.models.presets.architectures import DEFAULTS
 from keras_csc.models.presets.architectures import PRESETS
+from keras_csc.models.presets.architectures import arguments_of
 from keras_csc.models.presets.architectures import completed
-from keras_csc.models.presets.architectures import encoder_arguments
 from keras_csc.models.presets.architectures import model_config
 from keras_csc.models.presets.architectures import players
 from keras_csc.models.presets.folder import FILES
@@ -83,7 +83,7 @@ def config(preset, **overrides):
             repeated.
 
     Returns:
-        Dict of the arguments of encoder and decoder, and `network`.
+        Dict of the arguments of encoder and decoder.
 
     Raises:
         ValueError: for an unknown preset or entry.
@@ -110,10 +110,9 @@ def load(model_class, preset, load_weights=True, dtype=None, **overrides):
             has none to load.
         dtype: of the model, by default Keras's.
         **overrides: arguments of the preset to replace: `image_shape`,
-            `network` (`"csc"` or `"conv"`), `filters`, `feature_dim`,
-            `sparsity`, `iterations`, ... The density of the
-            features and the names of atoms are loaded only if all are the
-            preset's own.
+            `filters`, `feature_dim`, `sparsity`, `iterations`, ... The density
+            of the features and the names of atoms are loaded only if all are
+            the preset's.
 
     Raises:
         ValueError: for an unknown preset or argument, or a folder that

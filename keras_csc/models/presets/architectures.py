@@ -1,11 +1,8 @@
 """Architectures by name, as data, and the networks that they describe."""
 
-from keras_csc.models.conv_networks import ConvDecoder
-from keras_csc.models.conv_networks import ConvEncoder
 from keras_csc.models.decoder import Decoder
 from keras_csc.models.encoder import Encoder
-from keras_csc.models.staged import defaults_of
-from keras_csc.validation import check_choice
+from keras_csc.models.player import defaults_of
 
 
 def _of_blocks(image_shape, filters, **config):
@@ -68,18 +65,9 @@ PRESETS = {
     "celeb_a": COLOUR_128,
     "lsun_bedroom": COLOUR_128,
 }
-NETWORKS = {
-    "csc": (Encoder, Decoder),
-    "conv": (ConvEncoder, ConvDecoder),
-}
-
 
 # What an entry is where neither a preset nor a folder says it.
-DEFAULTS = {
-    "network": "csc",
-    **defaults_of(Encoder),
-    **defaults_of(Decoder),
-}
+DEFAULTS = {**defaults_of(Encoder), **defaults_of(Decoder)}
 
 
 def completed(entries, **overrides):
@@ -89,7 +77,7 @@ def completed(entries, **overrides):
     stage follow: they are cut, or their last number is repeated.
 
     Raises:
-        ValueError: for an unknown entry or network.
+        ValueError: for an unknown entry.
     """
     config = {**DEFAULTS, **entries, **overrides}
     unknown = sorted(set(config) - set(DEFAULTS))
@@ -99,7 +87,6 @@ def completed(entries, **overrides):
             f"Expected: {', '.join(DEFAULTS)}. A preset of an earlier version "
             "is of another network: train the model again."
         )
-    check_choice(NETWORKS, network=config["network"])
     if isinstance(overrides.get("filters"), (list, tuple)):
         stages = len(overrides["filters"])
         for name in {"kernel_size", "strides", "sparsity", "zeros"} - set(
@@ -112,33 +99,17 @@ def completed(entries, **overrides):
 
 
 def players(config, **kwargs):
-    """Makes the encoder and the decoder of a `config`.
-
-    An encoder without sparse codes leaves out the arguments of sparse codes.
-    """
-    encoder_class, decoder_class = NETWORKS[config["network"]]
-    encoder = encoder_class(**encoder_arguments(config), **kwargs)
-    return encoder, decoder_class(
-        encoder, **_part(config, decoder_class), **kwargs
-    )
+    """Makes the encoder and the decoder of a `config`."""
+    encoder = Encoder(**arguments_of(Encoder, config), **kwargs)
+    return encoder, Decoder(encoder, **arguments_of(Decoder, config), **kwargs)
 
 
-def encoder_arguments(config):
-    """The entries of a `config` that are for its encoder."""
-    return _part(config, NETWORKS[config["network"]][0])
-
-
-def _part(config, model_class):
+def arguments_of(network_class, config):
     """The entries of a `config` that are arguments of a class."""
-    return {name: config[name] for name in defaults_of(model_class)}
+    return {name: config[name] for name in defaults_of(network_class)}
 
 
 def model_config(model):
     """The `config` that makes a model's architecture again."""
-    arguments = {
-        **DEFAULTS,
-        **model.decoder.get_config(),
-        **model.encoder.get_config(),
-        "network": "csc" if model.encoder.sparse else "conv",
-    }
+    arguments = {**model.decoder.get_config(), **model.encoder.get_config()}
     return {name: arguments[name] for name in DEFAULTS}

@@ -21,7 +21,8 @@ import numpy as np
 from keras_csc.files import digest
 from keras_csc.files import new_folder
 from keras_csc.models.architecture import kernel_numbers
-from keras_csc.models.presets.architectures import NETWORKS
+from keras_csc.models.decoder import Decoder
+from keras_csc.models.encoder import Encoder
 from keras_csc.models.presets.architectures import model_config
 from keras_csc.validation import shown
 from keras_csc.version import __version__
@@ -195,10 +196,9 @@ def save(model, folder, about=None, card=None):
         OSError: if it can't be written.
     """
     players = type(model.encoder), type(model.decoder)
-    if players not in NETWORKS.values():
+    if players != (Encoder, Decoder):
         raise ValueError(
-            "A preset must be of an `Encoder` and a `Decoder`, or of a "
-            "`ConvEncoder` and a `ConvDecoder`. Received: "
+            "A preset must be of an `Encoder` and a `Decoder`. Received: "
             f"{players[0].__name__} and {players[1].__name__}. Keep classes of "
             'your own with `model.save("NAME.keras")`.'
         )
