@@ -98,8 +98,7 @@ Data:
         image_folder is cut into crops of that size, as many as fit.
 Model:
     preset: Architecture: celeb_a, cifar10, digits, fashion_mnist, imagenet,
-        imagenet_maps, lsun_bedroom, mnist, photographs, photographs_32,
-        photographs_fine, stl10. Or a trained model, whose weights are the first
+        imagenet_maps, lsun_bedroom, mnist, photographs, stl10. Or a trained model, whose weights are the first
         ones, and whose normalisations stay as they are: of ours
         (csc_ctrl_digits, ...), a folder that save_to_preset wrote, or one on a
         hub (hf://OWNER/NAME, kaggle://OWNER/MODEL/keras/VARIANT).
