@@ -37,6 +37,7 @@ from keras_csc.evaluation import passes
 from keras_csc.files import locked
 from keras_csc.models import presets
 from studies import baselines
+from studies import components
 from studies import diffusion
 from studies import plan
 from studies import unseen
@@ -68,18 +69,32 @@ def measure(run, folder, data_dir):
     Returns:
         The row: a dict.
     """
-    if run.minutes:
+    if run.minutes and run.kind != "components":
         steps = f"--steps={steps_of(run, folder, data_dir)}"
         run = run._replace(flags=(*run.flags, steps))
     options = options_of(run, folder, data_dir)
     kept = "name", "data", "kind", "flags", "seed"
     row = {name: getattr(run, name) for name in kept} | {"failed": None}
-    figures = generated if run.kind in baselines.GENERATORS else regenerated
+    figures = regenerated
+    if run.kind in baselines.GENERATORS:
+        figures = generated
+    elif run.kind == "components":
+        figures = of_components
     try:
         row |= figures(run, options, Splits(options))
     except callbacks.NonFiniteError as error:
         row["failed"] = str(error)
     return {**row, "about": identification()}
+
+
+def of_components(run, options, splits):
+    """What is measured of principal components, as many as features."""
+    return components.figures(
+        presets.config(options.preset)["feature_dim"],
+        *splits.arrays("test", LIMIT),
+        *splits.arrays("train", LIMIT),
+        results.classifier(splits, classifier(options, splits)),
+    )
 
 
 # === Autoencoders ===
