@@ -282,20 +282,6 @@ def test_a_dead_network_is_saved_and_not_evaluated(tmp_path):
         evaluate.evaluate(folder, {})
 
 
-def test_the_device_is_waited_for_at_logs_only(tmp_path, monkeypatch):
-    """To read the step, or anything that a step computes, is to wait."""
-    read, step = [], ClosedLoopAutoencoder.step.fget
-
-    def counted(model):
-        read.append(step(model))
-        return read[-1]
-
-    monkeypatch.setattr(ClosedLoopAutoencoder, "step", property(counted))
-    monkeypatch.setattr(train.building, "MOST_IMAGES", 50)
-    train.train(options(tmp_path, "--steps=9", "--save_every=7", "--metrics="))
-    assert set(read) == {0, 1, 2, 7, 9}
-
-
 # === First atoms, and several devices ===
 
 

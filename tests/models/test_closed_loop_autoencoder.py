@@ -2,6 +2,8 @@ import keras
 import numpy as np
 import pytest
 import scipy.stats
+from keras.optimizers import SGD
+from keras.optimizers import LossScaleOptimizer
 
 from keras_csc.losses import TranscriptionGame
 from keras_csc.models import ClosedLoopAutoencoder
@@ -164,24 +166,12 @@ RESIDUAL = TranscriptionGame(residual=0.5)
 @pytest.mark.parametrize(
     "changes, arguments, message",
     [
-        ({}, {"game": PUBLISHED}, "`inner_step` needs a `decoder_optimizer`"),
-        ({}, {"game": "binary"}, "`game`.*'binary'"),
-        ({"network": "conv"}, {"game": RESIDUAL}, "`residual`.*0.5"),
-        ({}, {"optimizer": keras.optimizers.SGD(use_ema=True)}, "`use_ema`"),
-        (
-            {},
-            {"optimizer": keras.optimizers.LossScaleOptimizer(sgd())},
-            "`optimizer` must have no.*mixed_bfloat16",
-        ),
-        (
-            {},
-            {
-                "decoder_optimizer": keras.optimizers.SGD(
-                    0.1, loss_scale_factor=1024.0
-                )
-            },
-            "`decoder_optimizer` must have no `loss_scale_factor`",
-        ),
+        ({}, {"game": PUBLISHED}, "decoder_optimizer"),
+        ({}, {"game": "binary"}, "game"),
+        ({"network": "conv"}, {"game": RESIDUAL}, "residual"),
+        ({}, {"optimizer": SGD(use_ema=True)}, "use_ema"),
+        ({}, {"optimizer": LossScaleOptimizer(SGD())}, "mixed_bfloat16"),
+        ({}, {"decoder_optimizer": SGD(loss_scale_factor=2.0)}, "loss_scale"),
     ],
 )
 def test_compile_says_what_it_takes(changes, arguments, message):
