@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from keras_csc.callbacks import TrainingCheckpoint
+from keras_csc.export import export_preset
 from keras_csc.models import ClosedLoopAutoencoder
 from tests.helpers import runs
 
@@ -39,6 +40,29 @@ def test_classes_of_other_data_are_own_if_their_names_are():
         options = train_options.replaced(trained, dataset=other)
         found = evaluate.has_own_classes(record, options, trained, splits)
         assert found is own
+
+
+@pytest.mark.parametrize("names, own", [("ab", True), ("cd", False)])
+def test_classes_of_a_presets_images_are_own_if_their_names_are(
+    run, tmp_path, monkeypatch, names, own
+):
+    """Classes of another folder may have the same numbers."""
+    pictures = [
+        f"{label}/{number}.png" for label in "ab" for number in "123456"
+    ]
+    folder = runs.write_pictures(tmp_path / "pictures", pictures)
+    card = {
+        "recipe": {"dataset": "image_folder"},
+        "training": {"class_names": list(names)},
+    }
+    model = ClosedLoopAutoencoder.from_preset(run / "model")
+    preset = str(export_preset(model, tmp_path / "preset", card))
+    monkeypatch.setattr(
+        evaluate.results, "evaluate", lambda *_, own_classes, **__: own_classes
+    )
+    given = {"data_dir": str(folder)}
+    found = evaluate.evaluate(tmp_path / "new", given, preset=preset)
+    assert found is own
 
 
 def test_a_run_needs_its_preset_no_more(tmp_path):
