@@ -86,7 +86,7 @@ def export_preset(model, folder, card=None):
     """
     folder, card = pathlib.Path(folder).absolute(), card or {}
     text = model_card(model, folder.name, None, {}, card)
-    presets.save(model, folder, about={CARD: card}, card=text)
+    model.save_to_preset(folder, about={CARD: card}, card=text)
     return folder
 
 
