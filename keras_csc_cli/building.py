@@ -29,8 +29,6 @@ from keras_csc.optimizers import DictionaryMuon
 from keras_csc.pixels import from_pixels
 from keras_csc.terminal import say
 
-# Bytes of decoded images that are kept in memory; more are streamed.
-CACHE_BYTES = 4 * 2**30
 # Most images of a split, for an evaluation or a density.
 MOST_IMAGES = 10_000
 FIRST_ATOMS = {
