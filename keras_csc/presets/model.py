@@ -88,7 +88,8 @@ class PresetModel(keras.Model):
 
 def load_preset(preset):
     """The model of a preset's folder or URI, of any class of ours."""
-    return places.find(preset, PresetModel, []).kind.from_preset(preset)
+    stored = places.find(preset, PresetModel, places.trained_names())
+    return stored.kind.from_preset(preset)
 
 
 def upload_preset(uri, folder):

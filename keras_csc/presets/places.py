@@ -16,14 +16,16 @@ if not TRAINED.is_dir():  # in the repository, and not in an installed package
     TRAINED = PACKAGE.parent / "trained"
 
 
-def trained_names(model_class):
-    """Names of the trained models of a class that come with the package."""
-    registered = keras.saving.get_registered_name(model_class)
-    return sorted(
-        path.parent.name
+def trained_names(model_class=None):
+    """Names of the trained models of a class, or of all, in the package."""
+    kinds = {
+        path.parent.name: json.loads(path.read_text())[folders.NAME]
         for path in TRAINED.glob(f"*/{folders.CONFIG_FILE}")
-        if json.loads(path.read_text())[folders.NAME] == registered
-    )
+    }
+    wanted = {*kinds.values()}
+    if model_class:
+        wanted = {keras.saving.get_registered_name(model_class)}
+    return sorted(name for name, kind in kinds.items() if kind in wanted)
 
 
 def folder_of(preset):
