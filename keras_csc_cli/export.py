@@ -13,6 +13,7 @@ from keras_csc.export import export_preset
 from keras_csc.export import export_runtime
 from keras_csc.export import export_saved_model
 from keras_csc.files import remove
+from keras_csc.presets import load_preset
 
 # What serving/client.py takes, and a URL and a shell leave as they are.
 SERVED = re.compile(r"[\w.-]+", re.ASCII)
@@ -39,7 +40,7 @@ def run(
     """
     name = name or name_of(workdir, preset)
     check(name, formats)
-    model, card = building.opened(workdir, preset)
+    model, card = building.opened(workdir, preset, load_preset)
     card = records.without_paths(card)
     if licence is not None:
         card = {**card, "licence": licence}

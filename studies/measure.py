@@ -16,6 +16,7 @@ from keras_csc_cli import building
 from keras_csc_cli import command_line
 from keras_csc_cli import devices
 from keras_csc_cli import results
+from keras_csc_cli import running
 from keras_csc_cli import train
 from keras_csc_cli import train_options
 from keras_csc_cli.building import Splits
@@ -279,7 +280,7 @@ class StepTimes(keras.callbacks.Callback):
 def batches_of(options, splits):
     """Batches of a run, as `training/train.py` makes them."""
     return data.batches(
-        data.cached(splits["train"], building.CACHE_BYTES),
+        data.cached(splits["train"], running.CACHE_BYTES),
         options.batch_size,
         seed=options.seed,
         **building.augmentation(options),
@@ -298,7 +299,7 @@ def steps_of(run, folder, data_dir):
         if run.kind in baselines.GENERATORS:
             fit(run, options, splits, RATE_STEPS, times)
         else:
-            train.loop(
+            running.loop(
                 maker(run)(options, splits.num_classes),
                 splits["train"],
                 batches_of(options, splits),

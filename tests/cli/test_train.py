@@ -10,6 +10,7 @@ import signal
 from keras_csc_cli import devices
 from keras_csc_cli import evaluate
 from keras_csc_cli import interruption
+from keras_csc_cli import running
 from keras_csc_cli import train
 from keras_csc_cli.command_line import Interrupted
 
@@ -138,7 +139,9 @@ def test_a_finished_run_is_not_trained_again(finished, copy):
 def unfinished(monkeypatch):
     """Runs do nothing after their last step; their models, in order."""
     models = []
-    monkeypatch.setattr(train, "finish", lambda *given: models.append(given[3]))
+    monkeypatch.setattr(
+        train.Recipe, "finish", lambda *given: models.append(given[2])
+    )
     return models
 
 
@@ -195,7 +198,7 @@ def test_a_run_keeps_the_policy_that_auto_was(finished, tmp_path, monkeypatch):
         (tmp_path / "new", "mixed_bfloat16"),
         (finished, "float32"),
     ):
-        with train.workdirs.Workdir(folder) as workdir:
+        with running.Workdir(folder) as workdir:
             assert workdir.dtype_policy("auto", [one]) == policy
             assert workdir.timed == (seconds if policy[0] == "m" else None)
 
@@ -292,7 +295,7 @@ def test_training_starts_from_principal_components(
     tmp_path, monkeypatch, unfinished, given, count
 ):
     """By default of as many images as `fit` takes."""
-    monkeypatch.setattr(train, "loop", lambda *arguments: None)
+    monkeypatch.setattr(running, "loop", lambda *arguments: None)
     train.train(options(tmp_path, *given))
     (found,) = unfinished
     how = {"filters": (4,), "feature_dim": 16, "iterations": 2}
@@ -315,7 +318,7 @@ def test_several_devices_start_from_the_patches_of_one(
 ):
     """And are given the images that the flags say."""
     given = {}
-    monkeypatch.setattr(train, "loop", lambda *arguments: None)
+    monkeypatch.setattr(running, "loop", lambda *arguments: None)
     monkeypatch.setattr(devices, "batches", lambda *_, **how: given.update(how))
     changes = ["--augment=flip,shift:2", "--seed=7"]
     for name in ("none", "mirrored"):
