@@ -77,6 +77,7 @@ def test_run_leaves_what_its_description_says(finished):
     assert read(finished / "flags.json")["optimizer"] == "adam:0.5,0.999"
     names = [str(digit) for digit in range(10)]
     assert read(finished / "run.json")["class_names"] == names
+    assert read(finished / "run.json")["labels"] == "used"
     evaluation = read(finished / "evaluation.json")
     for name in ("ssim", "cosine", "retrieval", "knn_accuracy"):
         assert np.isfinite(evaluation[name])
