@@ -6,10 +6,10 @@ import pytest
 import sklearn.linear_model
 
 from keras_csc.features import SparseFeatures
-from keras_csc.presets import load_preset
 from keras_csc.features import ridge
 from keras_csc.features import ridge_classifier
 from keras_csc.features import sparse_features
+from keras_csc.presets import load_preset
 
 
 def random_images(count=30, channels=3):
