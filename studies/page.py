@@ -203,7 +203,9 @@ def unseen_of(table):
 def _unseen_of(data, table):
     rows = {
         name: found[0]
-        for name in plan.REGENERATING
+        for name in dict.fromkeys(
+            run.name for run in plan.quality() if run.data == data
+        )
         if (found := table.of(data, name)) and found[0].get("unseen")
     }
     if not rows:
