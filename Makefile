@@ -71,9 +71,8 @@ test-thorough: PYTEST_FLAGS := --thorough
 test-thorough: test
 
 # What this machine's devices compute, GPUs or two logical CPUs.
-test-devices: export TF_CPP_MIN_LOG_LEVEL := 2
 test-devices: $(STAMP)
-	PYTHONPATH=. $(BIN)/python tests/devices.py
+	$(BIN)/python -m pytest tests/devices.py
 
 # What a hostile user does, and how it ends: the whole list.
 hostile: $(STAMP)

@@ -16,6 +16,7 @@ from keras_csc import layers
 from keras_csc import losses
 from keras_csc import ops
 from keras_csc import optimizers
+from keras_csc import presets
 from keras_csc import restoration
 from keras_csc.version import __version__
 

@@ -29,8 +29,6 @@ from keras_csc.optimizers import DictionaryMuon
 from keras_csc.pixels import from_pixels
 from keras_csc.terminal import say
 
-# Bytes of decoded images that are kept in memory; more are streamed.
-CACHE_BYTES = 4 * 2**30
 # Most images of a split, for an evaluation or a density.
 MOST_IMAGES = 10_000
 FIRST_ATOMS = {
@@ -213,7 +211,7 @@ def fit_density(model, splits, options):
         say(f"The model is saved without a density: {error}")
 
 
-def trained_model(folder):
+def trained_model(folder, load=ClosedLoopAutoencoder.from_preset):
     """The model that a finished run saved in its folder, a `pathlib.Path`."""
     if not (folder / "model").is_dir():
         raise UsageError(
@@ -221,15 +219,15 @@ def trained_model(folder):
             "step first. A checkpoint can be evaluated with --checkpoint, not "
             "exported."
         )
-    return ClosedLoopAutoencoder.from_preset(folder / "model")
+    return load(folder / "model")
 
 
-def opened(workdir, preset):
+def opened(workdir, preset, load=ClosedLoopAutoencoder.from_preset):
     """The model of a finished run, or of a preset, and what its card says."""
     if preset is None:
         folder = checked_path(workdir).absolute()
-        return trained_model(folder), records.card_of_run(folder)
-    return ClosedLoopAutoencoder.from_preset(preset), card_of(preset)
+        return trained_model(folder, load), records.card_of_run(folder)
+    return load(preset), card_of(preset)
 
 
 def is_other(options, recorded):

@@ -13,6 +13,9 @@ from keras_csc.export import export_preset
 from keras_csc.export import export_runtime
 from keras_csc.export import export_saved_model
 from keras_csc.files import remove
+from keras_csc.models import ClosedLoopAutoencoder
+from keras_csc.models.presets import PRESETS
+from keras_csc.presets import load_preset
 
 # What serving/client.py takes, and a URL and a shell leave as they are.
 SERVED = re.compile(r"[\w.-]+", re.ASCII)
@@ -39,7 +42,10 @@ def run(
     """
     name = name or name_of(workdir, preset)
     check(name, formats)
-    model, card = building.opened(workdir, preset)
+    # An architecture has no weights, and the autoencoder's class says so.
+    alone = preset in PRESETS
+    load = ClosedLoopAutoencoder.from_preset if alone else load_preset
+    model, card = building.opened(workdir, preset, load)
     card = records.without_paths(card)
     if licence is not None:
         card = {**card, "licence": licence}

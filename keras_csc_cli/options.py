@@ -156,7 +156,7 @@ Explorer:
 )
 EXPORT = kinds.Command(
     "export.main",
-    f"""Exports a trained autoencoder as a SavedModel.
+    f"""Exports a trained model as a SavedModel.
 
     keras-csc export --workdir=runs/digits
 

@@ -78,8 +78,8 @@ DENOISER = kinds.Command(
 
 FOLDER holds photographs, some hundred or more; they are made grey. The denoiser
 that ships learned from 300. Writes to --workdir: checkpoints/, run.json,
-tensorboard/, and at the end denoiser.keras and evaluation.json. Run the same
-command again to go on from the last checkpoint.
+tensorboard/, and at the end model/ (a preset folder) and evaluation.json. Run
+the same command again to go on from the last checkpoint.
 
 Denoiser:
     workdir: Folder of this run.

@@ -190,7 +190,8 @@ class SessionLog(keras.callbacks.Callback):
     steps, seconds and images per second. It does so when the session begins and
     at the end of every logging interval. So a session that is killed is
     recorded up to its last interval. `class_names` has the names of the
-    classes, if they are at most 1,000.
+    classes, if they are at most 1,000. `labels` says whether the model's game,
+    if it has one, used the classes.
 
     Args:
         path: of `run.json`.
@@ -237,6 +238,8 @@ class SessionLog(keras.callbacks.Callback):
         record = {"sessions": recorded, "seconds": total}
         if self.class_names and len(self.class_names) <= MOST_NAMES:
             record["class_names"] = self.class_names
+        if game := getattr(self.model, "game", None):
+            record["labels"] = "used" if game.needs_labels else "not used"
         write_json(self.path, record)
 
 

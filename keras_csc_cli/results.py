@@ -8,6 +8,7 @@ from keras_csc_cli.command_line import UsageError
 from keras_csc_cli.records import identification
 from keras_csc_cli.records import read_json
 from keras_csc_cli.records import write_json
+from keras_csc_cli.running import CACHE_BYTES
 
 from keras_csc import data
 from keras_csc import evaluation
@@ -93,7 +94,7 @@ def _train(splits, path, record):
     batch_size = min(BATCH_SIZE, train.size)
     steps = min(STEPS, EPOCHS * train.size // batch_size)
     say(f"Training a classifier of {splits.dataset}, {steps} batches.")
-    batches = data.batches(data.cached(train, building.CACHE_BYTES), batch_size)
+    batches = data.batches(data.cached(train, CACHE_BYTES), batch_size)
     evaluation.fit_classifier(model, batches, steps)
     test = data.evaluation_batches(splits["test"], 250)
     accuracy = model.evaluate(test, verbose=0, return_dict=True)["accuracy"]

@@ -39,10 +39,16 @@ def embed(options):
 
 
 def search(options):
-    """Prints the cosines of the pictures most like `--image`, and the files."""
+    """Prints the cosines of the pictures most like `--image`, and the files.
+
+    The picture itself is left out, if it lies in the folder.
+    """
     model, shape = _opened(options.preset)
-    files = _files(options.data_dir)
-    query = _vectors(model, [pathlib.Path(options.image)], shape)[0]
+    files, image = _files(options.data_dir), pathlib.Path(options.image)
+    query = _vectors(model, [image], shape)[0]
+    files = [file for file in files if not file.samefile(image)]
+    if not files:
+        raise UsageError(f"--data_dir={options.data_dir} has no other images.")
     cosines = _vectors(model, files, shape) @ query
     for row in np.argsort(-cosines)[: options.count]:
         print(f"{cosines[row]:.3f}  {printable(files[row])}")

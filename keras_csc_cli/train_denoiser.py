@@ -1,28 +1,19 @@
-"""Trains the denoiser that `keras-csc restore` uses."""
+"""Training of the denoiser that `keras-csc restore` uses."""
 
-from keras_csc_cli import interruption
 from keras_csc_cli import records
-from keras_csc_cli import train
-from keras_csc_cli import workdir as workdirs
-from keras_csc_cli.building import CACHE_BYTES
+from keras_csc_cli import running
 from keras_csc_cli.picture_options import DENOISER
-from keras_csc_cli.records import write_json
 
 import keras
 import tensorflow as tf
 from keras import ops
 
-from keras_csc import callbacks
 from keras_csc import data
-from keras_csc.files import replacing
 from keras_csc.restoration import SparseDenoiser
 from keras_csc.restoration.geometry import BORDER
-from keras_csc.terminal import say
 
 # Side of the images, crops or halved ones.
 SIDE, BATCH = 64, 8
-# Of an iteration: blocks of 4x4 pixels, 64 atoms at 2x2 places of each.
-CONVOLUTIONS = [((BATCH, SIDE // 4, SIDE // 4, 16), (3, 3, 16, 256), 1)]
 # The range of noise, of 255, and the noise of the images for validation.
 LEVELS, SHOWN = (3, 55), 25
 # Steps between lines of progress, which come with a checkpoint.
@@ -30,12 +21,77 @@ EPOCH = 500
 HELD_OUT = 64
 
 
-class Workdir(workdirs.Workdir):
-    """The folder of a denoiser's run."""
+def main(options, make=SparseDenoiser):
+    """Trains in `--workdir`, from its last checkpoint if there is one.
+
+    Args:
+        options: of the command.
+        make: function of a `dtype` policy that makes a model with the calls
+            of `SparseDenoiser`.
+    """
+    running.run(options, Recipe(options, make))
+
+
+class Recipe:
+    """How a denoiser is trained; see `running.run`."""
 
     command = DENOISER
-    may_change = frozenset({"data_dir", "workdir"})
-    result = "denoiser.keras"
+
+    def __init__(self, options, make):
+        self.options, self.make = options, make
+        self.batch_size, self.log_every, self.save_every = BATCH, EPOCH, EPOCH
+
+    def convolutions(self):
+        # An iteration: blocks of 4x4 pixels, 64 atoms at 2x2 places of each.
+        return [((BATCH, SIDE // 4, SIDE // 4, 16), (3, 3, 16, 256), 1)]
+
+    def open(self, replicas, chief):
+        others = opened(self.options, "validation")
+        pixels, _ = data.load_arrays(others, HELD_OUT)
+        self.held_out = _with_noise(pixels)
+        return opened(self.options, "train")
+
+    def model(self):
+        model = self.make(dtype=self.options.dtype_policy)
+        compile_denoiser(model, self.options)
+        return model
+
+    def start(self, model, source, strategy, tell):
+        """A new denoiser has first weights: the discrete cosines."""
+
+    def batches(self, strategy, source, first_step):
+        return noisy_batches(source, BATCH, self.options.seed, first_step)
+
+    def followers(self, workdir):
+        events = keras.callbacks.TensorBoard(workdir.path / "tensorboard")
+        return [ShownPSNR(self.held_out), events]
+
+    def finish(self, workdir, model, keep):
+        model.optimizer.finalize_variable_values(model.trainable_variables)
+        trained = model.without_training()
+        workdir.save(trained)
+        trained.compile(loss="mse", metrics=[psnr])
+        _, mean = trained.evaluate(*self.held_out, verbose=0)
+        figures = {
+            "psnr": mean,
+            "noise": SHOWN,
+            "weights": trained.count_params(),
+            "evaluated": records.identification(),
+        }
+        records.write_json(workdir.path / "evaluation.json", figures)
+        print(f"Trained denoiser: {workdir.model}")
+
+
+def opened(options, split):
+    """Crops twice as wide as the images: some of them are halved."""
+    return data.open_dataset(
+        "image_folder",
+        split,
+        (2 * SIDE, 2 * SIDE, 1),
+        options.data_dir,
+        random_crop=True,
+        resize=False,
+    )
 
 
 class ShownPSNR(keras.callbacks.Callback):
@@ -50,86 +106,6 @@ class ShownPSNR(keras.callbacks.Callback):
         _, logs["shown_psnr"] = self.model.evaluate(
             *self.held_out, verbose=0, callbacks=swapped
         )
-
-
-def main(options, make=SparseDenoiser):
-    """Trains in `--workdir`, from its last checkpoint if there is one.
-
-    Args:
-        options: of the command.
-        make: function of a `dtype` policy that makes a model with the calls
-            of `SparseDenoiser`.
-    """
-    with Workdir(options.workdir) as workdir:
-        _train(options, make, workdir)
-
-
-def _train(options, make, workdir):
-    keras.utils.set_random_seed(options.seed)
-    options.dtype_policy = workdir.dtype_policy(
-        options.dtype_policy, CONVOLUTIONS
-    )
-    source = _opened(options, "train")
-    workdir.begin(options, source.identity())
-    model = make(dtype=options.dtype_policy)
-    compile_denoiser(model, options)
-    checkpoint = callbacks.TrainingCheckpoint(
-        workdir.checkpoints, EPOCH, train.CHECKPOINT_MINUTES
-    )
-    first_step = checkpoint.restore(model)
-    if first_step:
-        say(f"Going on from step {first_step} of {options.steps}.")
-    pixels, _ = data.load_arrays(_opened(options, "validation"), HELD_OUT)
-    held_out = _with_noise(pixels)
-    if first_step < options.steps:
-        source = data.cached(source, CACHE_BYTES)
-        train.loop(
-            model,
-            source,
-            noisy_batches(source, BATCH, options.seed, first_step),
-            options.steps,
-            EPOCH,
-            [
-                callbacks.StopOnNonFinite(),
-                ShownPSNR(held_out),
-                checkpoint,
-                records.SessionLog(
-                    workdir.run, source, BATCH, timed=workdir.timed
-                ),
-                keras.callbacks.TensorBoard(workdir.path / "tensorboard"),
-                callbacks.ProgressLine(options.steps, BATCH),
-            ],
-            tf.distribute.get_strategy(),
-        )
-    interruption.check()
-    model.optimizer.finalize_variable_values(model.trainable_variables)
-    trained = make(dtype="float32")
-    trained.set_weights(model.get_weights())
-    with replacing(workdir.model) as temporary:
-        trained.save(temporary)
-    trained.compile(loss="mse", metrics=[psnr])
-    _, mean = trained.evaluate(*held_out, verbose=0)
-    write_json(
-        workdir.path / "evaluation.json",
-        {
-            "psnr": {"noise": SHOWN, "mean": mean},
-            "weights": trained.count_params(),
-            "evaluated": records.identification(),
-        },
-    )
-    print(f"Trained denoiser: {workdir.model}")
-
-
-def _opened(options, split):
-    """Crops twice as wide as the images: some of them are halved."""
-    return data.open_dataset(
-        "image_folder",
-        split,
-        (2 * SIDE, 2 * SIDE, 1),
-        options.data_dir,
-        random_crop=True,
-        resize=False,
-    )
 
 
 def compile_denoiser(model, options):

@@ -97,11 +97,11 @@ Data:
         image_folder is cut into crops of that size, as many as fit.
 Model:
     preset: Architecture: celeb_a, cifar10, digits, fashion_mnist, imagenet,
-        imagenet_maps, lsun_bedroom, mnist, photographs, photographs_32,
-        photographs_fine, stl10. Or a trained model, whose weights are the first
-        ones, and whose normalisations stay as they are: of ours
-        (csc_ctrl_digits, ...), a folder that save_to_preset wrote, or one on a
-        hub (hf://OWNER/NAME, kaggle://OWNER/MODEL/keras/VARIANT).
+        imagenet_maps, lsun_bedroom, mnist, photographs, stl10. Or a trained
+        model, whose weights are the first ones, and whose normalisations stay
+        as they are: of ours (csc_ctrl_digits, ...), a folder that
+        save_to_preset wrote, or one on a hub (hf://OWNER/NAME,
+        kaggle://OWNER/MODEL/keras/VARIANT).
     architecture: What of the preset's architecture to replace, as
         filters=64,128,sparsity=0.1. Given again, it adds to what was given
         before.

@@ -27,7 +27,6 @@ WRITTEN = (
     ".model-new",
     ".model-old",
     "checkpoints",
-    "denoiser.keras",
     "evaluation.json",
     "flags.json",
     "log.jsonl",
@@ -55,9 +54,6 @@ TEMPORARY = {
 class Workdir:
     """Paths of a run's folder, held by one process within its context.
 
-    `command` is what made the run, `may_change` has its flags that may change
-    when the run goes on, and `result` is the name of the trained model.
-
     A folder with a run's `flags.json` is a run's. Another folder becomes a
     run's if it holds nothing that a run would replace.
 
@@ -68,6 +64,7 @@ class Workdir:
             removed.
         hold: bool, `False` on workers that only read. The chief holds the
             folder and writes.
+        command: the `Command` that makes the run.
         evaluated: dict of what tells an evaluation without a run from others.
             The folder is then for it, and holds no other evaluation and no run.
 
@@ -76,18 +73,22 @@ class Workdir:
             or can't be written, or another process holds it.
     """
 
-    command = train_options.TRAIN
-    may_change = train_options.MAY_CHANGE
-    result = "model"
     timed = None  # seconds in float32 and bfloat16
 
-    def __init__(self, path, create=True, hold=True, evaluated=None):
-        self.path = checked_path(path)
+    def __init__(
+        self,
+        path,
+        create=True,
+        hold=True,
+        command=train_options.TRAIN,
+        evaluated=None,
+    ):
+        self.path, self.command = checked_path(path), command
         self.evaluated = evaluated or {}
         self.flags = self.path / "flags.json"
         self.run = self.path / "run.json"
         self.checkpoints = self.path / "checkpoints"
-        self.model = self.path / self.result
+        self.model = self.path / "model"
         self.old_model = self.path / ".model-old"
         self._held = contextlib.ExitStack()
         if not create:
@@ -268,7 +269,7 @@ class Workdir:
         differences = [
             f"{name} was {before[name]}, is {value}"
             for name, value in vars(options).items()
-            if name not in self.may_change and before[name] != value
+            if name not in train_options.MAY_CHANGE and before[name] != value
         ]
         if differences:
             raise self._refused(

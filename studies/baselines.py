@@ -21,8 +21,8 @@ from keras_csc.models import Decoder
 from keras_csc.models import Encoder
 from keras_csc.models import EncoderOutput
 from keras_csc.models import presets
-from keras_csc.models.presets.folder import WEIGHTS_FILE
 from keras_csc.ops.tensors import at_least_float32
+from keras_csc.presets.folder import WEIGHTS_FILE
 from studies import conv_networks
 from studies import dcgan
 from studies import diffusion

@@ -22,6 +22,8 @@ import numpy as np
 from absl import flags
 from keras import ops
 
+from keras_csc.presets import PresetModel
+from keras_csc.presets import load_preset
 from keras_csc.restoration import SparseDenoiser
 from keras_csc.restoration.geometry import BORDER
 from studies import restoration
@@ -32,7 +34,8 @@ DEPTH, WIDTH = 9, 32
 LEVELS = (15, 25, 50)
 
 
-class ConvDenoiser(keras.Model):
+@keras.saving.register_keras_serializable(package="studies")
+class ConvDenoiser(PresetModel):
     """DnCNN of `DEPTH` layers, given `σ` as one more channel.
 
     It has biases, and no batch normalisation. A batch has 8 images of
@@ -137,10 +140,7 @@ def main():
             60 * given.minutes / seconds_a_step(options, make)
         )
         train_denoiser.main(options, make)
-        model = keras.saving.load_model(
-            folder / "denoiser.keras",
-            custom_objects={"ConvDenoiser": ConvDenoiser},
-        )
+        model = load_preset(folder / "model")
         rows = list(rows_of(name, model, given.minutes))
         about = {"steps": options.steps, "about": identification()}
         rows = [{**row, **about} for row in rows]

@@ -16,6 +16,7 @@ from keras_csc_cli import building
 from keras_csc_cli import command_line
 from keras_csc_cli import devices
 from keras_csc_cli import results
+from keras_csc_cli import running
 from keras_csc_cli import train
 from keras_csc_cli import train_options
 from keras_csc_cli.building import Splits
@@ -37,6 +38,7 @@ from keras_csc.evaluation import passes
 from keras_csc.files import locked
 from keras_csc.models import presets
 from studies import baselines
+from studies import components
 from studies import diffusion
 from studies import plan
 from studies import unseen
@@ -68,18 +70,32 @@ def measure(run, folder, data_dir):
     Returns:
         The row: a dict.
     """
-    if run.minutes:
+    if run.minutes and run.kind != "components":
         steps = f"--steps={steps_of(run, folder, data_dir)}"
         run = run._replace(flags=(*run.flags, steps))
     options = options_of(run, folder, data_dir)
     kept = "name", "data", "kind", "flags", "seed"
     row = {name: getattr(run, name) for name in kept} | {"failed": None}
-    figures = generated if run.kind in baselines.GENERATORS else regenerated
+    figures = regenerated
+    if run.kind in baselines.GENERATORS:
+        figures = generated
+    elif run.kind == "components":
+        figures = of_components
     try:
         row |= figures(run, options, Splits(options))
     except callbacks.NonFiniteError as error:
         row["failed"] = str(error)
     return {**row, "about": identification()}
+
+
+def of_components(run, options, splits):
+    """What is measured of principal components, as many as features."""
+    return components.figures(
+        presets.config(options.preset)["feature_dim"],
+        *splits.arrays("test", LIMIT),
+        *splits.arrays("train", LIMIT),
+        results.classifier(splits, classifier(options, splits)),
+    )
 
 
 # === Autoencoders ===
@@ -267,7 +283,7 @@ class StepTimes(keras.callbacks.Callback):
 def batches_of(options, splits):
     """Batches of a run, as `training/train.py` makes them."""
     return data.batches(
-        data.cached(splits["train"], building.CACHE_BYTES),
+        data.cached(splits["train"], running.CACHE_BYTES),
         options.batch_size,
         seed=options.seed,
         **building.augmentation(options),
@@ -286,7 +302,7 @@ def steps_of(run, folder, data_dir):
         if run.kind in baselines.GENERATORS:
             fit(run, options, splits, RATE_STEPS, times)
         else:
-            train.loop(
+            running.loop(
                 maker(run)(options, splits.num_classes),
                 splits["train"],
                 batches_of(options, splits),

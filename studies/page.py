@@ -35,37 +35,33 @@ FIGURES = {
     "nearest subspace": ("nearest_subspace_accuracy", "{:.3f}"),
     "5-NN": ("centered_knn_accuracy", "{:.3f}"),
     "zeros": ("zero_fraction", "{}"),
-    "explained": ("explained", "{}"),
     "weights": ("weights", "{:,.0f}"),
     "steps": ("steps", "{:,.0f}"),
     "seconds": ("seconds", "{:.0f}"),
 }
 WHOLE = ("weights", "steps", "seconds")
 IMAGES = "same class", "PSNR, dB", "5-NN", "Fréchet"
-BEST = "same class", "PSNR, dB", *WHOLE
+# The tables of other studies are on other pages.
 OF_STUDY = {
+    "quality": (
+        *("labels", "PSNR, dB", "Fréchet", "of samples", "same class", "5-NN"),
+        *("nearest subspace", "zeros", *WHOLE),
+    ),
+    "players": (*IMAGES, *WHOLE),
+    "time": (*IMAGES, "zeros", "steps", "seconds"),
     "published": (
         *("PSNR, dB", "retrieval", "same class", "nearest subspace", "zeros"),
         "seconds",
     ),
-    "quality": (
-        *("labels", "PSNR, dB", "Fréchet", "same class", "5-NN"),
-        *("nearest subspace", "retrieval", "zeros", *WHOLE),
-    ),
-    "players": (*IMAGES, *WHOLE),
-    "game": (*IMAGES, "explained", "zeros", "seconds"),
-    "front": (*IMAGES, "of samples"),
-    "time": (*IMAGES, "zeros", "steps", "seconds"),
-    "samples": ("labels", "of samples", *WHOLE),
-    "rates": BEST,
-    "batches": BEST,
 }
-# Studies that search for rates: the page has what played with other seeds.
-SEARCHES = "rates", "batches"
 LEAD = """\
 Claims, the rules that judge them, and what came out. *Our game* is that of the
-flag files; *the published game* is that of the files `*_published.flags`. A
-claim whose runs are missing is *not run*."""
+flag files: a rate reduction in one pass, with a memory of many batches, the
+stages' own errors and the multi-stage term. *The published game*, that of the
+files `*_published.flags`, is the rate reduction alone, in alternating steps. It
+takes 100 to 800 steps here, and 45,000 in the code of its authors: the figures
+say nothing of it at that length. A claim whose runs are missing is *not
+run*."""
 RULES = """\
 The rules are in [studies/verdicts.py](../../studies/verdicts.py). Where there
 are several seeds, means are judged. The rules on our game are older than their
@@ -74,20 +70,10 @@ thresholds of clothes came after figures of validation images, by which the
 game's settings were chosen. The rule of fifteen pairs of rates came when nine
 pairs had run. The rule of the clothes' rates, and the search for rates with
 smaller batches, came when one pair had run."""
-INTRODUCTION = f"""\
-A model of sparse coding layers is one network: its decoder draws with the
-encoder's atoms. There is a row for every run that was measured. The published
-game plays for a rate reduction alone, in alternating steps. Our game plays for
-the same rate reduction in one pass, with a memory of many batches, the stages'
-own errors and the multi-stage term.
-
-In comparisons every method trains for equal time of one core, {plan.MINUTES}
-minutes where nothing else is said. The time of its first steps tells how many
-steps these minutes hold, in seconds of the processor. Each has 128 numbers an
-image, and 64 for digits. Convolutions are as wide as signed codes and their
-negatives, or narrower, with as many weights as sparse coding. The published
-games take 100 to 800 steps here, and 45,000 in the code of their authors: the
-figures say nothing of them at that length."""
+ELSEWHERE = """\
+Which options matter, and the weights of the multi-stage term:
+[options](../options.md). The published game at other rates and with smaller
+batches: [the published game](../published.md)."""
 PICTURES = {
     "batches": {
         "digits": "The published game with smaller batches: regenerations of "
@@ -100,20 +86,18 @@ PICTURES = {
     },
 }
 LEGEND = """\
-*Same class*: the share of regenerations that a classifier, trained on real
-images, puts in the image's class. The row *test images* has what the same
-classifier says of the images themselves. *Retrieval*: the share of
-regenerations whose nearest neighbour among the features of all test images is
-their own image. *Nearest subspace*: accuracy of the subspaces of 10 components
-that the classes of 5,000 training images span. *5-NN*: accuracy of five
-neighbours of centred features. *Labels*: whether training used the images'
-classes. By stage: *zeros*, the share of the codes that are 0; *explained*, the
-share of the input that the codes draw, `1 - Σ(x - D z)² / Σx²`. *Fréchet*: a
-distance between images and regenerations in that classifier's features, which
-compares with no others; *of samples*: the same distance of samples.
-A figure after ± is the standard deviation over seeds; without one there is one
-seed. *Seconds*: of training, by the clock. They do not compare speeds: machines
-differed, and other work ran beside."""
+A row is of one run, or of three seeds: then ± is their standard deviation.
+*Labels*: whether training used the classes of the images. *Same class*: the
+share of regenerations that a classifier of real images puts in the image's
+class; the row *test images* has what it says of the images themselves.
+*Fréchet*: a distance between images and regenerations in that classifier's
+features, which compares with no others; *of samples*: the same of new images.
+*5-NN*: accuracy of five neighbours of centred features among 5,000 training
+images. *Nearest subspace*: accuracy of the subspaces of 10 components that the
+classes of these span. *Retrieval*: the share of regenerations whose nearest
+neighbour among the features of all test images is their own image. *Zeros*: the
+share of the codes that are 0, by stage. *Seconds*: of training, by the clock,
+beside other work. Steps of equal time are counted by the processor."""
 
 
 def picture_of(study, data):
@@ -195,8 +179,6 @@ def study_of(name, table):
     missing = f"Of {len(study.runs)} runs {count} are to be measured."
     parts = [f"## {study.title}", study.question, missing if count else ""]
     for data, names in by_data.items():
-        if name in SEARCHES:
-            names = [n for n in names if len(table.of(data, n)) > 1]
         parts.append(table_of(data, OF_STUDY[name], names, table))
     return "\n\n".join(part for part in parts if part)
 
@@ -221,7 +203,9 @@ def unseen_of(table):
 def _unseen_of(data, table):
     rows = {
         name: found[0]
-        for name in plan.REGENERATING
+        for name in dict.fromkeys(
+            run.name for run in plan.quality() if run.data == data
+        )
         if (found := table.of(data, name)) and found[0].get("unseen")
     }
     if not rows:
@@ -311,10 +295,10 @@ def page(table):
         judged(table),
         *map(pictures_of, PICTURES),
         "## Reading the tables",
-        INTRODUCTION,
         LEGEND,
-        *(study_of(name, table) for name in plan.STUDIES),
+        *(study_of(name, table) for name in OF_STUDY),
         unseen_of(table),
+        ELSEWHERE,
         "## Where the figures come from",
         about(table.rows),
     ]

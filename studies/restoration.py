@@ -4,12 +4,13 @@
     python studies/restoration.py
     python studies/restoration.py --photographs=FOLDER --size=512 \\
         --tasks "denoise 25" --methods ours --channels=1
+    python studies/restoration.py --pictures
 
 It restores photographs by ours and by peers and puts its rows in
 studies/restoration.json. They are parts of four that scikit-image ships, or all
 photographs of a folder, or their middle. All methods see the same pixels,
 corrupted with the same seeds; images are in [0, 1] and what lies beyond is cut
-off.
+off. With --pictures it draws two pictures of docs/restoration.md instead.
 
 Seconds are of the processor. BM3D has threads of its own; others are held to
 `--threads`.
@@ -34,10 +35,12 @@ from skimage.metrics import structural_similarity
 
 from keras_csc import restoration
 from keras_csc.restoration import tasks
+from keras_csc.visualization import image_grid
 from studies import tables
 
 HERE = pathlib.Path(__file__).parent
 RESULTS = HERE / "restoration.json"
+PICTURES = HERE.parent / "docs" / "pictures"
 KEYS = ("images", "task", "channels", "method")
 SIZE = 256
 # Where parts of scikit-image's photographs begin, of 256×256 pixels.
@@ -236,6 +239,19 @@ def compare(name, images, task, channels, methods):
         yield {**row, "about": about}
 
 
+def draw(task):
+    """Draws a part of a photograph, what was given, and what methods make."""
+    image = shipped(1)["camera"]
+    given, mask = corrupted(task, image, 0)
+    methods = METHODS[task.partition(" ")[0]].items()
+    made = [
+        each(task, given, mask) for title, each in methods if title != "given"
+    ]
+    tiles = 2 * np.stack([image, given, *made])[..., None] - 1
+    path = PICTURES / f"restoration_{task.replace(' ', '_')}.jpg"
+    Image.fromarray(image_grid(tiles, len(tiles))).save(path, quality=85)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--photographs", help="folder of image files")
@@ -244,7 +260,12 @@ def main():
     parser.add_argument("--tasks", nargs="+", choices=TASKS, default=TASKS)
     parser.add_argument("--channels", nargs="+", type=int, default=[1, 3])
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--pictures", action="store_true")
     options = parser.parse_args()
+    if options.pictures:
+        draw("denoise 25")
+        draw("inpaint")
+        return
     tf.config.threading.set_intra_op_parallelism_threads(options.threads)
     for channels in options.channels:
         name, images = "shipped", shipped(channels)

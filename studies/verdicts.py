@@ -165,9 +165,10 @@ def _unseen(table):
     parts, holds = [], True
     for data in SETS:
         for other in plan.UNSEEN[data]:
+            conv = plan.at_rate(plan.CONV, plan.CONV_RATES[data])
             ours, conv = (
                 table.first(data, name, f"unseen/{other}")
-                for name in (plan.OURS, plan.CONV)
+                for name in (plan.OURS, conv)
             )
             holds &= ours - conv > 0.2
             parts.append(f"{TITLES[data]} → {other} {ours - conv:+.2f} dB")

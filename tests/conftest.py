@@ -7,9 +7,11 @@ import socket
 from unittest import mock
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-# NumPy's threads wait for each other by spinning, which takes the cores from
-# the other process of tests: a decomposition is many times slower.
+# Threads of NumPy and scikit-learn wait for each other by spinning, which takes
+# the cores from the other process of tests: a decomposition, or a map of
+# features, is many times slower.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import hypothesis
 import pytest

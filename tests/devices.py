@@ -1,108 +1,148 @@
-"""Whether this machine's devices compute what they should.
+"""Whether this machine's devices compute what they should: `make test-devices`.
 
-    make test-devices
-
-What is compared is on all GPUs of the machine, or without one on two logical
-CPUs:
-
-- steps of training on one device, and on all under `MirroredStrategy`, with
-  those of one CPU;
-- features, images and gradients of a network in each precision with those of
-  NumPy and of float64;
-- steps compiled by XLA (`jit_compile`) with those that are not;
-- an exported SavedModel, on a device and on a CPU, with its model;
-- steps after a restart from a checkpoint with those without one.
-
-A deviation is relative to the largest number of an array, that of gradients is
-of their norm. Exits with 1 if a check fails. `benchmarks/steps.py` has times.
+On all GPUs of the machine, or without one on two logical CPUs. A deviation is
+relative to the largest number of an array, that of gradients is of their norm.
+`benchmarks/steps.py` has times.
 """
 
 import pathlib
-import sys
-import tempfile
-import traceback
 from itertools import chain
-
-from keras_csc_cli import command_line
-from keras_csc_cli import devices as processors
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 
-from benchmarks import measuring
 from keras_csc.callbacks import TrainingCheckpoint
 from keras_csc.export import export_saved_model
-from tests.helpers import parity
+from keras_csc.optimizers import DictionaryMuon
 from tests.helpers.exporting import tiny_model
+from tests.helpers.reference_loop import CLASSES
 from tests.helpers.reference_loop import ReferenceLoop
 from tests.helpers.reference_loop import all_weights
 from tests.helpers.reference_loop import gradients_of
 from tests.helpers.reference_loop import plain_game
 from tests.helpers.reference_loop import relative_difference
+from tests.helpers.reference_loop import shards
 from tests.helpers.reference_loop import small_autoencoder
 from tests.helpers.reference_loop import small_batch
 from tests.helpers.reference_loop import spread_autoencoder
 
 CPU = "CPU:0"
+GPUS = tf.config.list_physical_devices("GPU")
+NAMES = [f"GPU:{n}" for n in range(len(GPUS))] or [CPU, "CPU:1"]
+BATCH = 3 * len(NAMES)
 TOLERANCE = {
     "float64": 1e-10,
     "float32": 1e-4,
     "mixed_float16": 0.02,
     "mixed_bfloat16": 0.1,
 }
-STEPS = 4  # of those that are not of `parity`
+# A game, its precision and image; features of one keep their place, and its
+# players take turns.
+GAMES = {
+    "binary": (plain_game(memory=0.75), "float64", (4, 4, 1)),
+    "published": (
+        plain_game(
+            objective="multi",
+            consistency=0.5,
+            inner_step=True,
+            shared_statistics=False,
+        ),
+        *("float64", (8, 8, 1)),
+    ),
+    "ours": (
+        plain_game(
+            objective="multi", memory=0.75, multistage=2.0, residual=2.0
+        ),
+        *("float32", (4, 4, 1)),
+    ),
+}
 
 
-def devices():
-    """Names of the GPUs, or of two logical CPUs."""
-    gpus = tf.config.list_physical_devices("GPU")
-    if gpus:
-        return [f"GPU:{number}" for number in range(len(gpus))]
-    processors.divide(2)
-    return ["CPU:0", "CPU:1"]
+@pytest.fixture(scope="module", autouse=True)
+def exact_products():
+    """Else GPUs round the factors of products in float32 to 10 bits."""
+    tf.config.experimental.enable_tensor_float_32_execution(False)
 
 
-def strategies(names):
-    """Dict from what is in use to a strategy: one device, and all."""
-    found = {names[0]: tf.distribute.OneDeviceStrategy(names[0])}
-    if len(names) > 1:
-        strategy = tf.distribute.MirroredStrategy(names)
-        found[f"{names[0]} to {names[-1]}"] = strategy
+@pytest.fixture(scope="module")
+def strategies():
+    """Of one device, and of all."""
+    found = [tf.distribute.OneDeviceStrategy(NAMES[0])]
+    if len(NAMES) > 1:
+        found.append(tf.distribute.MirroredStrategy(NAMES))
     return found
 
 
-def training(game, dtype, strategy, batch):
-    """Weights after the steps of `parity` on one CPU, and on others."""
-    on_cpu = tf.distribute.OneDeviceStrategy(CPU)
-    expected, found = (
-        parity.train(game, dtype, each, batch) for each in (on_cpu, strategy)
-    )
-    return relative_difference(found, expected)
-
-
-def spread_model(dtype):
+def make(name, **arguments):
+    """The compiled model of a game, its weights spread."""
     keras.utils.set_random_seed(0)
-    return spread_autoencoder(dtype=dtype)
+    game, dtype, shape = GAMES[name]
+    kind = "map" if name == "published" else "vector"
+    model = spread_autoencoder(
+        dtype=dtype, filters=(3,), image_shape=shape, features=kind
+    )
+    optimizer, other = keras.optimizers.SGD(0.05, momentum=0.5), None
+    if name == "ours":
+        optimizer = DictionaryMuon(0.02)
+    if name == "published":
+        other = keras.optimizers.Adam(0.01, epsilon=1e-3)
+    model.compile(optimizer, other, game, **arguments)
+    return model
 
 
-def forward(dtype):
-    """Features and images, and those of NumPy."""
-    model = spread_model(dtype)
-    images, _ = small_batch()
+def global_batches(name, steps=12):
+    """Images and labels of every step."""
+    _, dtype, shape = GAMES[name]
+    rng = np.random.default_rng(0)
+    images = rng.uniform(-1, 1, (steps, BATCH, *shape)).astype(dtype)
+    labels = rng.integers(CLASSES, size=(steps, BATCH)).astype("int32")
+    return images, labels
+
+
+def train(name, strategy):
+    """Weights after steps on the same global batches."""
+    with strategy.scope():
+        model = make(name)
+
+    @tf.function(autograph=False)
+    def train_step(data):
+        strategy.run(model.train_step, (data,))
+
+    for data in zip(*global_batches(name)):
+        train_step(tuple(shards(strategy, array) for array in data))
+    return all_weights(model)
+
+
+@pytest.mark.parametrize("name", GAMES)
+def test_training_is_that_of_one_cpu(strategies, name):
+    expected = train(name, tf.distribute.OneDeviceStrategy(CPU))
+    for strategy in strategies if GPUS else strategies[1:]:
+        deviation = relative_difference(train(name, strategy), expected)
+        assert deviation <= TOLERANCE[GAMES[name][1]]
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+def test_features_and_images_are_those_of_numpy(dtype):
+    model, (images, _) = spread_autoencoder(dtype=dtype), small_batch()
     reference = ReferenceLoop(model)
     features, _, moments = reference.encode(images.astype("float64"))[:3]
     output = model.encoder.activations(images, training=True)
     made = model.decoder(features, training=True, statistics=output.statistics)
-    return relative_difference(
+    deviation = relative_difference(
         [np.asarray(values, "float64") for values in (output.features, made)],
         [features, reference.decode(features, moments=moments)],
     )
+    assert deviation <= TOLERANCE[dtype]
 
 
-def gradients(dtype):
-    """Of both players, and those of float64 on a CPU."""
-    model, (images, _) = spread_model(dtype), small_batch(n=64)
+# Rounding to 8 bits takes codes across their thresholds.
+@pytest.mark.parametrize(
+    "dtype, tolerance", [("float32", 1e-4), ("mixed_bfloat16", 0.25)]
+)
+def test_gradients_are_those_of_float64_on_a_cpu(dtype, tolerance):
+    model, (images, _) = spread_autoencoder(dtype=dtype), small_batch(n=64)
     with tf.device(CPU):
         exact = small_autoencoder(dtype="float64")
         exact.set_weights(model.get_weights())
@@ -112,150 +152,51 @@ def gradients(dtype):
         np.concatenate([np.ravel(part) for part in chain(*each)])
         for each in (found, expected)
     )
-    return np.linalg.norm(found - expected) / np.linalg.norm(expected)
+    error = np.linalg.norm(found - expected)
+    assert error <= tolerance * np.linalg.norm(expected)
 
 
-def compiled_by_xla(dtype):
-    """Weights after steps, with XLA and without."""
+def test_xla_trains_alike():
     weights = []
     for jit_compile in (True, False):
-        model = parity.make("binary", dtype)
-        model.compile(
-            *(keras.optimizers.SGD(0.05, momentum=0.5) for _ in range(2)),
-            model.game,
-            jit_compile=jit_compile,
-        )
-        images, _ = parity.global_batches("binary", dtype)
-        for batch in images[:STEPS]:
-            model.train_on_batch(batch)
+        model = make("ours", jit_compile=jit_compile)
+        for batch in zip(*global_batches("ours", 4)):
+            model.train_on_batch(*batch)
         weights.append(all_weights(model))
-    return relative_difference(*weights)
+    assert relative_difference(*weights) <= TOLERANCE["float32"]
 
 
-def exported(reload_on):
-    """Features and regenerations of a model, and of its SavedModel."""
+@pytest.mark.parametrize("reload_on", sorted({NAMES[0], CPU}))
+def test_a_saved_model_is_the_same_on_every_device(tmp_path, reload_on):
     model = tiny_model(filters=(4,))
     images = np.random.default_rng(0).uniform(-1, 1, (8, 16, 16, 1))
     images = tf.constant(images, "float32")
-    with tempfile.TemporaryDirectory() as folder:
-        path = export_saved_model(model, folder)
-        with tf.device(reload_on):
-            signatures = tf.saved_model.load(path).signatures
-            features = signatures["encode"](image=images)["features"]
-            made = signatures["serving_default"](image=images)["reconstruction"]
-    return relative_difference(
+    path = export_saved_model(model, tmp_path / "model")
+    with tf.device(reload_on):
+        signatures = tf.saved_model.load(path).signatures
+        features = signatures["encode"](image=images)["features"]
+        made = signatures["serving_default"](image=images)["reconstruction"]
+    deviation = relative_difference(
         [features.numpy(), made.numpy()],
         [model.encode(images).numpy(), model.reconstruct(images).numpy()],
     )
+    assert deviation <= TOLERANCE["float32"]
 
 
-def restarted(strategy, dtype, batch):
-    """Weights after steps of `fit`, with a restart half way and without."""
-    images, _ = parity.global_batches("binary", dtype, batch)
-    half = STEPS // 2 * batch
-    images = np.concatenate(images[:STEPS])
+def test_training_goes_on_after_a_restart(strategies, tmp_path):
+    images = np.concatenate(global_batches("binary", 4)[0])
+    first, second = np.split(images, 2)
 
     def fit(model, images, *callbacks):
-        model.fit(
-            images,
-            batch_size=batch,
-            shuffle=False,
-            verbose=0,
-            callbacks=callbacks,
-        )
+        given = {"batch_size": BATCH, "shuffle": False, "verbose": 0}
+        model.fit(images, callbacks=callbacks, **given)
 
-    with strategy.scope():
-        going, other = (parity.make("binary", dtype) for _ in range(2))
-    with tempfile.TemporaryDirectory() as folder:
-        checkpoint = TrainingCheckpoint(pathlib.Path(folder))
-        fit(going, images[:half], checkpoint)
-        fit(going, images[half:])
-        if checkpoint.restore(other) != STEPS // 2:
-            raise ValueError("The checkpoint is of another step.")
-    fit(other, images[half:])
-    return relative_difference(all_weights(other), all_weights(going))
-
-
-def checks(used, batch):
-    """Yields check, devices, tolerance and the function of the deviation."""
-    first, *_ = used
-    for devices, strategy in used.items():
-        if devices == CPU:
-            continue  # It is what others are compared with.
-        for game, dtype in parity.DTYPES.items():
-            yield (
-                f"training, {game}, {dtype}",
-                f"{devices} against {CPU}",
-                TOLERANCE[dtype],
-                lambda: training(game, dtype, strategy, batch),
-            )
-    for dtype, tolerance in TOLERANCE.items():
-        yield (
-            f"features and images, {dtype}",
-            f"{first} against NumPy",
-            tolerance,
-            lambda: forward(dtype),
-        )
-    # Rounding to 8 bits takes codes across their thresholds.
-    for dtype, tolerance in (("float32", 1e-4), ("mixed_bfloat16", 0.25)):
-        yield (
-            f"gradients, {dtype}",
-            f"{first} against float64 on {CPU}",
-            tolerance,
-            lambda: gradients(dtype),
-        )
-    yield (
-        "XLA, float32",
-        f"{first} against the same without XLA",
-        TOLERANCE["float32"],
-        lambda: compiled_by_xla("float32"),
-    )
-    for reload_on in dict.fromkeys((first, CPU)):
-        yield (
-            "SavedModel, float32",
-            f"{reload_on} against its model on {first}",
-            TOLERANCE["float32"],
-            lambda: exported(reload_on),
-        )
-    *_, (devices, strategy) = used.items()
-    yield (
-        "restart from a checkpoint, float64",
-        devices,
-        TOLERANCE["float64"],
-        lambda: restarted(strategy, "float64", batch),
-    )
-
-
-def checked(check, devices, tolerance, deviation):
-    """The row of a check."""
-    print(f"{check}: {devices}", flush=True)
-    try:
-        found = float(deviation())
-    except Exception:
-        traceback.print_exc()
-        found = float("nan")
-    return {
-        "check": check,
-        "devices": devices,
-        "largest deviation": found,
-        "tolerance": tolerance,
-        "verdict": "right" if found <= tolerance else "WRONG",
-    }
-
-
-def main():
-    names = devices()
-    used = strategies(names)
-    tf.get_logger().setLevel("ERROR")  # Several functions are no retracing.
-    # Else GPUs round the factors of products in float32 to 10 bits.
-    tf.config.experimental.enable_tensor_float_32_execution(False)
-    rows = [checked(*check) for check in checks(used, 3 * len(names))]
-    measuring.print_table(rows, list(rows[0]))
-    wrong = sum(row["verdict"] != "right" for row in rows)
-    if wrong:
-        sys.exit(f"{wrong} of {len(rows)} checks failed.")
-    print(f"All {len(rows)} checks are right.")
-
-
-if __name__ == "__main__":
-    command_line.run(main)
+    with strategies[-1].scope():
+        going, other = (make("binary") for _ in range(2))
+    checkpoint = TrainingCheckpoint(pathlib.Path(tmp_path))
+    fit(going, first, checkpoint)
+    fit(going, second)
+    assert checkpoint.restore(other) == 2
+    fit(other, second)
+    deviation = relative_difference(all_weights(other), all_weights(going))
+    assert deviation <= TOLERANCE["float64"]

@@ -38,6 +38,7 @@ PAGES = sorted(
 # Instead of what takes long, or what a reader is to have.
 SMALLER = {
     "load_arrays(digits)": "load_arrays(digits, 128)",
+    "load_arrays(digits, 100)": "load_arrays(digits, 20)",
     "epochs=5": "epochs=1, steps_per_epoch=1",
     "epochs=10": "epochs=1",
     "steps=2000": "steps=2",
@@ -70,8 +71,8 @@ def smaller(code):
 
 @contextlib.contextmanager
 def untraced(code):
-    """Tracing a training step takes longer than the few of an example."""
-    tf.config.run_functions_eagerly(".fit(" in code)
+    """Tracing a step, or a report, takes longer than an example's few calls."""
+    tf.config.run_functions_eagerly(".fit(" in code or "report" in code)
     yield
     tf.config.run_functions_eagerly(False)
 

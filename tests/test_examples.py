@@ -43,7 +43,7 @@ def test_a_loop_of_ones_own_plays_the_game():
 
 
 def test_the_notebook_runs_once_it_is_installed():
-    cells = json.loads((FOLDER / "colab.ipynb").read_text())["cells"]
+    cells = json.loads((FOLDER / "ten_minutes.ipynb").read_text())["cells"]
     codes = ["".join(x["source"]) for x in cells if x["cell_type"] == "code"]
     names = {}
     for code in codes[1:]:

@@ -35,66 +35,31 @@ from keras_csc.terminal import say
 NO_NUMBERS = [float("inf"), np.float32("nan"), "1", None, [1.0], True, 1j]
 
 
-@pytest.mark.parametrize(
-    "check, limits",
-    [
-        (validation.check_number, "(-inf, inf)"),
-        (validation.check_integer, 0),
-        (validation.check_integers, 0),
-    ],
-)
-def test_what_is_no_finite_number_is_refused(check, limits):
-    for value in NO_NUMBERS:
-        with pytest.raises(ValueError, match="`rate` must be .* Received: "):
-            check(limits, rate=value)
+SMALL, HUGE = np.float32(0.9), 10**400
+LISTS = [[], [0], "34", [3, "4"], [3, None], [10**30]]
 
 
 @pytest.mark.parametrize(
-    "interval, inside, outside",
+    "check, limits, taken, refused",
     [
-        ("[0, 1)", [0, 0.5, np.float32(0.9)], [-1e-9, 1, 2]),
-        ("(0, 1]", [1e-9, 1], [0, 1.1]),
-        ("(0, inf)", [1e-30, 10**400], [0, -(10**400)]),
+        ("number", ["[0, 1)"], [0, SMALL], [*NO_NUMBERS, -1e-9, 1, 2]),
+        ("number", ["(0, inf)"], [1e-30, HUGE], [*NO_NUMBERS, 0, -HUGE]),
+        ("integer", [1, 3], [1, np.int64(3)], [*NO_NUMBERS, 0, 4, 1.0, 2.5]),
+        ("integers", [1], [[3], (3, 4)], [*NO_NUMBERS, *LISTS]),
+        ("integers", [1, 9, 2], [(3, 4)], [(3, 4, 5), (3,), (3, 10)]),
+        ("bool", [], [False, np.True_], [0, 1, "no", None]),
+        ("choice", [("a", "b")], ["a"], ["c", None, "x" * 10_000]),
     ],
 )
-def test_intervals(interval, inside, outside):
-    for value in inside:
-        validation.check_number(interval, rate=value)
-    for value in outside:
-        with pytest.raises(ValueError, match="`rate` must be a number in "):
-            validation.check_number(interval, rate=value)
-
-
-def test_integers_have_bounds_that_say_why():
-    validation.check_integer(1, 3, "as there are 3", count=np.int64(3))
-    with pytest.raises(ValueError, match="at most 3, as there are 3. .* 4"):
-        validation.check_integer(1, 3, "as there are 3", count=4)
-    for value in (0, 1.0, 2.5, 10**30):
-        with pytest.raises(ValueError, match="`count`"):
-            validation.check_integer(1, count=value)
-
-
-def test_lists_of_integers():
-    validation.check_integers(1, sizes=[3, 4])
-    validation.check_integers(1, length=2, sizes=(3, 4))
-    for value in ([], [0], "34", [3, "4"], [3, None], 5, [2.0], [10**30]):
-        with pytest.raises(ValueError, match="`sizes` must be one or more"):
-            validation.check_integers(1, sizes=value)
-    with pytest.raises(ValueError, match="`sizes` must be 3 integers"):
-        validation.check_integers(1, length=3, sizes=(3, 4))
-
-
-def test_truth_is_not_guessed():
-    validation.check_bool(tight=False, inner=np.True_)
-    for value in (0, 1, "no", None):
-        with pytest.raises(ValueError, match="`tight` must be True or False"):
-            validation.check_bool(tight=value)
-
-
-def test_long_values_are_cut():
-    with pytest.raises(ValueError) as error:
-        validation.check_choice(("a", "b"), name="x" * 10_000)
-    assert len(str(error.value)) < 300
+def test_values_are_taken_or_named(check, limits, taken, refused):
+    """In a short sentence, whatever they are."""
+    check = getattr(validation, f"check_{check}")
+    for value in taken:
+        check(*limits, rate=value)
+    for value in refused:
+        with pytest.raises(ValueError, match="`rate` must be .*Re") as error:
+            check(*limits, rate=value)
+        assert len(str(error.value)) < 300
 
 
 @pytest.mark.parametrize(

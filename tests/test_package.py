@@ -28,7 +28,7 @@ FLOORS = (
         *("files", "pixels", "quiet", "replicas", "terminal", "validation"),
         "version",
     ),
-    ("html", "ops"),
+    ("html", "ops", "presets"),
     ("constraints",),
     ("layers",),
     ("losses", "optimizers", "restoration"),
@@ -244,6 +244,7 @@ def saved_classes():
     return found - {
         keras_csc.losses.TranscriptionGame,
         DictionaryLayer,
+        keras_csc.presets.PresetModel,
         Player,
     }
 

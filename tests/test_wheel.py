@@ -59,8 +59,6 @@ def test_wheel_holds_the_packages_and_nothing_else(wheel):
         for path in (ROOT / package).rglob(kind)
     }
     expected |= {f"keras_csc_cli/flags/{p.name}" for p in FLAGS.iterdir()}
-    denoisers = (ROOT / "keras_csc" / "restoration").glob("*.keras")
-    expected |= {str(path.relative_to(ROOT)) for path in denoisers}
     trained = (ROOT / "trained").glob("*/*")
     expected |= {f"keras_csc/{path.relative_to(ROOT)}" for path in trained}
     assert found == expected

@@ -13,6 +13,8 @@ from keras_csc.data.images import MAX_PIXELS
 from keras_csc.export.signatures import MOST_PIXELS
 from keras_csc.html import template
 from keras_csc.models import presets
+from keras_csc.presets import PresetModel
+from keras_csc.presets import places
 
 # tests/export/test_signatures.py exports with operations of this version only.
 OLDEST = "2.18"
@@ -22,6 +24,22 @@ MARKUP = re.compile(r"[\\`*\[\]|]|(?<![^\W_])_|_(?![^\W_])")
 LEARNED = ("kernel", "bias", "gamma", "beta")
 MOST_ITEMS = 20  # of a list in a cell
 CARD = "card"  # key of its facts in a preset's `metadata.json`
+# What a card says of each class: what it is, and how it is called.
+ABOUT = {
+    "ClosedLoopAutoencoder": (
+        "An autoencoder of images by convolutional sparse coding, with the "
+        "architecture of CSC-CTRL",
+        "regenerated = model(images)  # in [-1, 1]: pixels / 127.5 - 1",
+    ),
+    "SparseDenoiser": (
+        "A denoiser of photographs by unrolled convolutional sparse coding",
+        "denoised = model((images, deviations))  # all in units of [0, 1]",
+    ),
+    "SparseFeatures": (
+        "Features of images by sparse codes of their patches",
+        "features = model(images)  # in [-1, 1]: pixels / 127.5 - 1",
+    ),
+}
 
 
 def model_card(model, name, version, signatures, sections):
@@ -38,8 +56,15 @@ def model_card(model, name, version, signatures, sections):
         )
         for key in order
     }
+    encoder, kind = getattr(model, "encoder", None), type(model)
+    about, call = ABOUT[kind.__name__]
     text = template("card.md").render(
-        model=model,
+        about=about,
+        call=call,
+        kind=kind,
+        shape=getattr(encoder or model, "image_shape", (64, 64, 3)),
+        of_any_size=kind.__name__ == "SparseDenoiser",
+        encoder=encoder,
         name=name,
         version=version,
         versions=(tf.__version__, keras.__version__),
@@ -65,14 +90,14 @@ def model_card(model, name, version, signatures, sections):
 
 
 def export_preset(model, folder, card=None):
-    """Writes an autoencoder as a folder for `from_preset`, to be shared.
+    """Writes a model as a folder for `from_preset`, to be shared.
 
     It writes what `save_to_preset` writes, and a `README.md` that says what the
     model is. `metadata.json` has the card's contents as data, so that a
     SavedModel of the preset can repeat them.
 
     Args:
-        model: `ClosedLoopAutoencoder`.
+        model: as in `export_saved_model`.
         folder: path of a folder that does not exist; its name is the model's.
         card: as in `export_saved_model`.
 
@@ -85,17 +110,23 @@ def export_preset(model, folder, card=None):
     """
     folder, card = pathlib.Path(folder).absolute(), card or {}
     text = model_card(model, folder.name, None, {}, card)
-    presets.save(model, folder, about={CARD: card}, card=text)
+    model.save_to_preset(folder, about={CARD: card}, card=text)
     return folder
 
 
 def card_of(preset):
     """What the card of a preset says, a dict; see `export_preset`."""
-    found = presets.find(preset).metadata.get(CARD)
+    if str(preset) in presets.PRESETS:
+        return {}
+    found = places.find(preset, PresetModel, presets.names()).metadata.get(CARD)
     return found if isinstance(found, dict) else {}
 
 
 def _architecture(model):
+    if not hasattr(model, "encoder"):
+        about = {"parameters": f"{model.count_params():,}"}
+        about["dtype policy"] = model.dtype_policy.name
+        return {**model.preset_config(), **about}
     encoder = model.encoder
     return {
         **presets.model_config(model),

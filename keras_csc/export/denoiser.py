@@ -1,18 +1,11 @@
 """A denoiser for any TensorFlow, servers and other runtimes."""
 
-import pathlib
-
-import numpy as np
 import tensorflow as tf
 
-from keras_csc.export import runtimes
 from keras_csc.export import signatures
-from keras_csc.export.saved_model import check_same
-from keras_csc.export.saved_model import write_signatures
-from keras_csc.files import new_folder
+from keras_csc.export.runtimes import SAVED_MODEL
+from keras_csc.export.writing import write
 from keras_csc.models.inputs import asserted
-
-DENOISE, DENOISE_TILE = "denoise", "denoise_tile"
 
 
 def export_denoiser(denoiser, folder, channels=3, runtime=None, tolerance=1e-4):
@@ -48,31 +41,12 @@ def export_denoiser(denoiser, folder, channels=3, runtime=None, tolerance=1e-4):
         ValueError: for a runtime that is not installed, a folder that exists,
             or files that do not compute what the denoiser does.
     """
-    folder = pathlib.Path(folder).absolute()
     endpoints = denoiser_signatures(denoiser, channels)
-    if runtime:
-        runtimes.check_installed(runtime)
-    with new_folder(folder) as temporary:
-        if runtime:
-            floats = {name: endpoints[name] for name in (DENOISE, DENOISE_TILE)}
-            runtimes.WRITERS[runtime](floats, temporary)
-            call = runtimes.load_runtime(temporary, runtime)
-        else:
-            loaded = write_signatures(endpoints, temporary, denoiser)
-
-            def call(name, inputs):
-                return loaded[name](**inputs)
-
-        rng = np.random.default_rng(0)
-        images = rng.uniform(size=(2, 25, 30, channels)).astype("float32")
-        given = tf.constant(images), tf.constant([0.1, 0.2])
-        received = call(DENOISE, dict(zip(("image", "noise"), given)))
-        expected = endpoints[DENOISE][0](*given)
-        check_same(received, expected, str(folder), tolerance)
-    return folder
+    how = {"runtime": runtime or SAVED_MODEL, "tolerance": tolerance}
+    return write(endpoints, folder, denoiser.weights, **how)
 
 
-def denoiser_signatures(denoiser, channels):
+def denoiser_signatures(denoiser, channels=3):
     """Dict from the name of a signature to `(function, input_specs)`."""
     shape = (None, None, channels)
 
@@ -102,7 +76,7 @@ def denoiser_signatures(denoiser, channels):
     files = tf.TensorSpec((None,), tf.string, "image_bytes")
     return {
         signatures.DEFAULT: (denoise, [image, noise]),
-        DENOISE: (denoise, [image, noise]),
-        DENOISE_TILE: (denoise, [image, noise, means]),
+        "denoise": (denoise, [image, noise]),
+        "denoise_tile": (denoise, [image, noise, means]),
         "denoise_bytes": (denoise_bytes, [files, noise]),
     }

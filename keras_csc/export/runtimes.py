@@ -1,4 +1,4 @@
-"""Models for other runtimes than TensorFlow: LiteRT, ONNX and OpenVINO."""
+"""What runs signatures: TensorFlow, LiteRT, ONNX and OpenVINO."""
 
 import importlib
 import pathlib
@@ -7,15 +7,11 @@ import tempfile
 import numpy as np
 import tensorflow as tf
 
-from keras_csc.export.saved_model import check_answers
-from keras_csc.export.saved_model import float_signatures
-from keras_csc.export.saved_model import write_signatures
-from keras_csc.export.signatures import signatures
-from keras_csc.files import new_folder
+from keras_csc.export.graph import write_graph
 from keras_csc.validation import check_choice
-from keras_csc.validation import check_float32
 
 # Modules of a runtime and its converter, and the packages to install.
+SAVED_MODEL = "saved_model"
 PACKAGES = {
     "litert": {"ai_edge_litert": "ai-edge-litert"},
     "onnx": {"tf2onnx": "tf2onnx", "onnxruntime": "onnxruntime"},
@@ -25,47 +21,10 @@ LITERT_FILE = "model.tflite"
 OPSET = 18
 
 
-def export_runtime(model, folder, runtime, tolerance=1e-4):
-    """Writes the float signatures of an autoencoder for another runtime.
-
-    `keras_csc.export.signatures` lists all signatures. The signatures of files
-    are left out, and `sample`, whose random numbers these runtimes lack. LiteRT
-    has one file of built-in operations, `model.tflite`. ONNX has
-    `SIGNATURE.onnx` for each, OpenVINO `SIGNATURE.xml` and `.bin`. The files
-    are written under another name, run by the runtime, compared with the model,
-    and renamed. Checks of values are left out: NaN is not refused.
-
-    Args:
-        model: `ClosedLoopAutoencoder`.
-        folder: path of a folder that does not exist.
-        runtime: `"litert"`, `"onnx"` or `"openvino"`.
-        tolerance: as in `export_saved_model`.
-
-    Returns:
-        `pathlib.Path` of the folder.
-
-    Raises:
-        ValueError: for a runtime that is not installed, a folder that exists, a
-            model that is not in float32, or a runtime with other results.
-    """
-    folder = pathlib.Path(folder).absolute()
-    check_installed(runtime)
-    check_float32(model.encoder.compute_dtype)
-    model.make_weights()
-    endpoints = float_signatures(signatures(model))
-    endpoints.pop("sample", None)
-    with new_folder(folder) as temporary:
-        WRITERS[runtime](endpoints, temporary)
-        call = load_runtime(temporary, runtime)
-        what = f"{folder} for {runtime}"
-        check_answers(endpoints, call, model, what, tolerance)
-    return folder
-
-
 def check_installed(runtime):
     """Raises `ValueError` for a runtime that is not known or installed."""
-    check_choice(tuple(PACKAGES), runtime=runtime)
-    for module, package in PACKAGES[runtime].items():
+    check_choice(tuple(WRITERS), runtime=runtime)
+    for module, package in PACKAGES.get(runtime, {}).items():
         try:
             importlib.import_module(module)
         except ImportError as error:
@@ -80,29 +39,31 @@ def load_runtime(folder, runtime):
 
     Args:
         folder: path.
-        runtime: as in `export_runtime`.
+        runtime: a key of `LOADERS`.
 
     Returns:
         Function of the name of a signature and a dict of arrays, its inputs.
         It returns a dict of arrays, its outputs.
     """
-    call = LOADERS[runtime](pathlib.Path(folder))
-    return lambda name, inputs: call(
-        name, {key: np.asarray(value) for key, value in inputs.items()}
-    )
+    loaded = LOADERS[runtime](pathlib.Path(folder))
+    return lambda name, inputs: loaded[name](**inputs)
 
 
-def _write_litert(endpoints, folder):
+# A writer takes signatures, a folder, and the variables of the model. A loader
+# returns a dict of functions of named inputs.
+
+
+def _write_litert(endpoints, folder, weights):
     """One file of all signatures, of LiteRT's built-in operations."""
     with tempfile.TemporaryDirectory() as saved:
-        write_signatures(endpoints, saved)
+        write_graph(endpoints, pathlib.Path(saved), weights)
         converter = tf.lite.TFLiteConverter.from_saved_model(
             saved, signature_keys=list(endpoints)
         )
         (folder / LITERT_FILE).write_bytes(converter.convert())
 
 
-def _write_onnx(endpoints, folder):
+def _write_onnx(endpoints, folder, weights):
     import tf2onnx
 
     for name, (function, specs) in endpoints.items():
@@ -114,7 +75,7 @@ def _write_onnx(endpoints, folder):
         )
 
 
-def _write_openvino(endpoints, folder):
+def _write_openvino(endpoints, folder, weights):
     import openvino
 
     for name, (function, specs) in endpoints.items():
@@ -128,7 +89,12 @@ def _load_litert(folder):
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(str(folder / LITERT_FILE))
-    return lambda name, inputs: interpreter.get_signature_runner(name)(**inputs)
+
+    def load(name):
+        runner = interpreter.get_signature_runner(name)
+        return lambda **inputs: runner(**_arrays(inputs))
+
+    return {name: load(name) for name in interpreter.get_signature_list()}
 
 
 def _load_onnx(folder):
@@ -137,10 +103,11 @@ def _load_onnx(folder):
     def load(path):
         session = onnxruntime.InferenceSession(str(path))
         names = [output.name for output in session.get_outputs()]
-        return lambda inputs: dict(zip(names, session.run(None, inputs)))
+        return lambda **inputs: dict(
+            zip(names, session.run(None, _arrays(inputs)))
+        )
 
-    loaded = {path.stem: load(path) for path in folder.glob("*.onnx")}
-    return lambda name, inputs: loaded[name](inputs)
+    return {path.stem: load(path) for path in folder.glob("*.onnx")}
 
 
 def _load_openvino(folder):
@@ -149,24 +116,35 @@ def _load_openvino(folder):
 
     core = openvino.Core()
     options = {"INFERENCE_PRECISION_HINT": "f32"}
-    loaded = {
-        path.stem: core.compile_model(path, "CPU", options)
-        for path in folder.glob("*.xml")
-    }
 
-    def call(name, inputs):
-        outputs = loaded[name](inputs).to_dict()
-        return {key.get_any_name(): value for key, value in outputs.items()}
+    def load(path):
+        compiled = core.compile_model(path, "CPU", options)
 
-    return call
+        def call(**inputs):
+            outputs = compiled(_arrays(inputs)).to_dict()
+            return {key.get_any_name(): value for key, value in outputs.items()}
+
+        return call
+
+    return {path.stem: load(path) for path in folder.glob("*.xml")}
+
+
+def _load_saved_model(folder):
+    return tf.saved_model.load(str(folder)).signatures
+
+
+def _arrays(inputs):
+    return {name: np.asarray(value) for name, value in inputs.items()}
 
 
 WRITERS = {
+    SAVED_MODEL: write_graph,
     "litert": _write_litert,
     "onnx": _write_onnx,
     "openvino": _write_openvino,
 }
 LOADERS = {
+    SAVED_MODEL: _load_saved_model,
     "litert": _load_litert,
     "onnx": _load_onnx,
     "openvino": _load_openvino,

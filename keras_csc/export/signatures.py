@@ -18,14 +18,14 @@ FILES_AT_A_TIME = 2  # Each may take the memory of its pixels.
 DAMAGED = "can't be decoded: it is damaged"
 
 
-def signatures(model):
+def autoencoder_signatures(model):
     """Functions of an autoencoder to export.
 
     Some models lack some signatures. Only images of 1 or 3 channels are read
     from files. Only models with a density sample and embed.
 
     Args:
-        model: built `ClosedLoopAutoencoder`.
+        model: `ClosedLoopAutoencoder`.
 
     Returns:
         Dict from the name of a signature to `(function, input_specs)`. The
@@ -33,6 +33,7 @@ def signatures(model):
         float32 whatever the model's dtype policy. No output has the name of
         an input of the same signature: tf2onnx can't tell them apart.
     """
+    model.make_weights()
     encoder = model.encoder
     image = _spec("image", encoder.accepted_shape)
     features = _spec("features", model.decoder.features_shape)

@@ -5,6 +5,7 @@ import numpy as np
 from keras import ops
 from sklearn.utils.extmath import randomized_svd
 
+from keras_csc.presets import PresetModel
 from keras_csc.validation import check_bool
 from keras_csc.validation import check_integer
 from keras_csc.validation import check_integers
@@ -24,7 +25,7 @@ POWER = 0.25
 
 
 @keras.saving.register_keras_serializable(package="keras_csc")
-class SparseFeatures(keras.Model):
+class SparseFeatures(PresetModel):
     """Features of images by one layer of sparse codes.
 
     Every patch `p` of an image, one at each pixel, is freed of its brightness

@@ -6,5 +6,5 @@ from keras_csc.models.encoder import Encoder
 from keras_csc.models.first_atoms import initialize_from
 from keras_csc.models.first_atoms import initialize_from_patches
 from keras_csc.models.player import EncoderOutput
-from keras_csc.models.presets.hubs import upload_preset
 from keras_csc.models.tiles import Tiles
+from keras_csc.presets import upload_preset

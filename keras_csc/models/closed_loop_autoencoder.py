@@ -9,14 +9,14 @@ from keras_csc.models import inputs
 from keras_csc.models import presets
 from keras_csc.models import tiles
 from keras_csc.models import training
+from keras_csc.presets import PresetModel
 from keras_csc.validation import check_float32
 from keras_csc.validation import check_integer
-from keras_csc.validation import not_quantized
 from keras_csc.validation import shown
 
 
 @keras.saving.register_keras_serializable(package="keras_csc")
-class ClosedLoopAutoencoder(keras.Model):
+class ClosedLoopAutoencoder(PresetModel):
     """Image autoencoder trained by closed-loop transcription (CTRL).
 
     The encoder `f` and the decoder `g` play a game over the features
@@ -105,8 +105,8 @@ class ClosedLoopAutoencoder(keras.Model):
     interpolate = generating.interpolate
     embed = generating.embed
     from_preset = classmethod(presets.load)
-    save_to_preset = presets.save
-    quantize = not_quantized
+    preset_config = presets.preset_config
+    without_training = presets.without_training
 
     def __init__(self, encoder, decoder, density=None, **kwargs):
         super().__init__(**kwargs)

@@ -133,6 +133,7 @@ def _page(model, name, found, card, log, about, own_classes, beside, progress):
         found=found,
         filtered=FILTERED,
         measured=functools.partial(_measured, card),
+        labels=_within(card, "training", "labels"),
         about=about,
         versions=(__version__, keras.__version__),
         parts={key: part for key, part in parts.items() if part is not None},

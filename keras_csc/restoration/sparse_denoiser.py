@@ -1,13 +1,13 @@
 """Unrolled convolutional sparse coding, trained to remove noise."""
 
 import functools
-import pathlib
 
 import keras
 import numpy as np
 from keras import ops
 from scipy.fft import dct
 
+from keras_csc.presets import PresetModel
 from keras_csc.restoration.geometry import BLOCK
 from keras_csc.restoration.geometry import BORDER
 from keras_csc.restoration.geometry import from_blocks
@@ -17,9 +17,8 @@ from keras_csc.restoration.geometry import to_blocks
 from keras_csc.restoration.geometry import turned
 from keras_csc.restoration.geometry import turned_back
 from keras_csc.validation import check_integer
-from keras_csc.validation import not_quantized
 
-SHIPPED = pathlib.Path(__file__).with_name("denoiser.keras")
+SHIPPED = "sparse_denoiser"
 # The mean of red, green and blue, and how these differ.
 OPPONENT = np.array([[1 / 3, 1 / 3, 1 / 3], [1, 0, -1], [0.5, -1, 0.5]])
 # Stride of the codes.
@@ -29,7 +28,7 @@ THRESHOLD = 0.4
 
 
 @keras.saving.register_keras_serializable(package="keras_csc")
-class SparseDenoiser(keras.Model):
+class SparseDenoiser(PresetModel):
     """A denoiser that solves for sparse codes, in few steps that it learned.
 
     For a noisy image `y`, less its mean `m`, with noise of deviation `σ`:
@@ -74,8 +73,6 @@ class SparseDenoiser(keras.Model):
     TensorShape([1, 40, 50, 1])
     """
 
-    quantize = not_quantized
-
     def __init__(self, filters=64, kernel_size=8, iterations=8, **kwargs):
         super().__init__(autocast=False, **kwargs)
         check_integer(2, 3 * BLOCK - STRIDE, kernel_size=kernel_size)
@@ -104,9 +101,9 @@ class SparseDenoiser(keras.Model):
         self.built = True
 
     @classmethod
-    def from_preset(cls):
-        """The trained denoiser that comes with the package."""
-        return keras.saving.load_model(SHIPPED)
+    def from_preset(cls, preset=SHIPPED, dtype=None):
+        """The trained denoiser that comes with the package, or another."""
+        return super().from_preset(preset, dtype)
 
     def call(self, inputs, training=False):
         """Denoises images.

@@ -1,7 +1,6 @@
 """What a run shows, in a line and in TensorBoard."""
 
 import io
-import json
 import re
 import resource
 import shutil
@@ -125,14 +124,6 @@ def test_tags_are_grouped_and_described(watched):
     for name in SCALARS:
         metadata = reader.runs.SummaryMetadata("training", name)
         assert len(metadata.summary_description) > 10
-
-
-def test_log_has_the_plain_names(watched):
-    lines = (watched.folder / "log.jsonl").read_text().splitlines()
-    record = json.loads(lines[-1])
-    groups = tuple(f"{group}/" for group in logs.TAGS)
-    assert {name.partition("/")[2] for name in SCALARS} <= set(record)
-    assert not [name for name in record if name.startswith(groups)]
 
 
 def test_terms_of_a_game_have_a_description():

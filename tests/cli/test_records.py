@@ -3,7 +3,6 @@
 import json
 import re
 import subprocess
-import types
 
 from keras_csc_cli import records
 
@@ -35,19 +34,6 @@ def test_a_run_that_began_anew_goes_on_with_the_images_of_then(tmp_path):
         records.check_images(path, known)
     with pytest.raises(ValueError, match="are not those"):
         records.check_images(path, first)
-
-
-def test_names_of_few_classes_are_recorded(tmp_path):
-    for names, recorded in ((["a", "b"], True), (["a"] * 1001, False)):
-        source = types.SimpleNamespace(
-            class_names=names, identity=lambda: {"images": 5}
-        )
-        log = records.SessionLog(tmp_path / "run.json", source, batch_size=1)
-        log.set_model(types.SimpleNamespace(step=0))
-        (tmp_path / "run.json").unlink(missing_ok=True)
-        log.on_train_begin()
-        found = json.loads((tmp_path / "run.json").read_text())
-        assert ("class_names" in found) == recorded
 
 
 def repository(folder, *names):

@@ -224,13 +224,6 @@ def test_two_images_of_a_folder_do_not_become_one(grey, tmp_path):
     assert not output.exists()
 
 
-def test_the_noise_that_was_estimated_is_printed(grey, tmp_path, capsys):
-    restore.main(options(image=grey, output=tmp_path / "out.png"))
-    noise = 255 * restoration.estimate_noise(restore.read(grey).pixels)
-    said = f"{grey}: noise of {noise:.1f} of 255, estimated."
-    assert said in capsys.readouterr().err
-
-
 def test_mistakes_are_one_line(grey, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Image.new("L", (3, 3)).save("small.png")

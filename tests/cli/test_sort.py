@@ -115,7 +115,12 @@ def test_folders_are_sorted(folder, capsys):
         sort_pictures(folder / "pictures", folder / "out")
 
 
-def test_twins_are_told(folder, tmp_path):
+@pytest.fixture
+def unexported(monkeypatch):
+    monkeypatch.setattr(sort, "export_features", lambda *arguments: None)
+
+
+def test_twins_are_told(folder, tmp_path, unexported):
     for name in ("<stand>", "lie"):
         copied = tmp_path / "pictures" / name
         shutil.copytree(folder / "pictures" / name, copied)
@@ -199,7 +204,7 @@ def test_squares_are_as_large_as_pictures_within_limits(tmp_path, side, seen):
     assert sort._opened(tmp_path, None).image_shape == (seen, seen, 3)
 
 
-def test_pictures_without_folders_are_grouped(folder, tmp_path):
+def test_pictures_without_folders_are_grouped(folder, tmp_path, unexported):
     pictures = tmp_path / "pictures"
     pictures.mkdir()
     for path in (folder / "pictures").rglob("*.png"):

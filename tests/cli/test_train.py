@@ -10,6 +10,7 @@ import signal
 from keras_csc_cli import devices
 from keras_csc_cli import evaluate
 from keras_csc_cli import interruption
+from keras_csc_cli import running
 from keras_csc_cli import train
 from keras_csc_cli.command_line import Interrupted
 
@@ -76,6 +77,7 @@ def test_run_leaves_what_its_description_says(finished):
     assert read(finished / "flags.json")["optimizer"] == "adam:0.5,0.999"
     names = [str(digit) for digit in range(10)]
     assert read(finished / "run.json")["class_names"] == names
+    assert read(finished / "run.json")["labels"] == "used"
     evaluation = read(finished / "evaluation.json")
     for name in ("ssim", "cosine", "retrieval", "knn_accuracy"):
         assert np.isfinite(evaluation[name])
@@ -138,7 +140,9 @@ def test_a_finished_run_is_not_trained_again(finished, copy):
 def unfinished(monkeypatch):
     """Runs do nothing after their last step; their models, in order."""
     models = []
-    monkeypatch.setattr(train, "finish", lambda *given: models.append(given[3]))
+    monkeypatch.setattr(
+        train.Recipe, "finish", lambda *given: models.append(given[2])
+    )
     return models
 
 
@@ -195,7 +199,7 @@ def test_a_run_keeps_the_policy_that_auto_was(finished, tmp_path, monkeypatch):
         (tmp_path / "new", "mixed_bfloat16"),
         (finished, "float32"),
     ):
-        with train.workdirs.Workdir(folder) as workdir:
+        with running.Workdir(folder) as workdir:
             assert workdir.dtype_policy("auto", [one]) == policy
             assert workdir.timed == (seconds if policy[0] == "m" else None)
 
@@ -280,20 +284,6 @@ def test_a_dead_network_is_saved_and_not_evaluated(tmp_path):
         evaluate.evaluate(folder, {})
 
 
-def test_the_device_is_waited_for_at_logs_only(tmp_path, monkeypatch):
-    """To read the step, or anything that a step computes, is to wait."""
-    read, step = [], ClosedLoopAutoencoder.step.fget
-
-    def counted(model):
-        read.append(step(model))
-        return read[-1]
-
-    monkeypatch.setattr(ClosedLoopAutoencoder, "step", property(counted))
-    monkeypatch.setattr(train.building, "MOST_IMAGES", 50)
-    train.train(options(tmp_path, "--steps=9", "--save_every=7", "--metrics="))
-    assert set(read) == {0, 1, 2, 7, 9}
-
-
 # === First atoms, and several devices ===
 
 
@@ -304,7 +294,7 @@ def test_training_starts_from_principal_components(
     tmp_path, monkeypatch, unfinished, given, count
 ):
     """By default of as many images as `fit` takes."""
-    monkeypatch.setattr(train, "loop", lambda *arguments: None)
+    monkeypatch.setattr(running, "loop", lambda *arguments: None)
     train.train(options(tmp_path, *given))
     (found,) = unfinished
     how = {"filters": (4,), "feature_dim": 16, "iterations": 2}
@@ -327,7 +317,7 @@ def test_several_devices_start_from_the_patches_of_one(
 ):
     """And are given the images that the flags say."""
     given = {}
-    monkeypatch.setattr(train, "loop", lambda *arguments: None)
+    monkeypatch.setattr(running, "loop", lambda *arguments: None)
     monkeypatch.setattr(devices, "batches", lambda *_, **how: given.update(how))
     changes = ["--augment=flip,shift:2", "--seed=7"]
     for name in ("none", "mirrored"):

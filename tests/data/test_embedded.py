@@ -42,14 +42,6 @@ def test_digits_are_the_originals_enlarged():
         assert digits.target[distance.argmin()] == label
 
 
-def test_photographs_cover_every_photograph():
-    for split, least in (("train", 10_000), ("test", 1_000)):
-        source = data.open_dataset("photographs", split, (32, 32, 3))
-        assert least <= source.size <= 2 * least
-        assert source.num_classes == len(source.class_names) == 7
-        assert set(source.labels[:100].numpy()) == set(range(7))
-
-
 def test_photographs_of_different_splits_share_no_pixel(monkeypatch, tmp_path):
     """Of one whose pixels, at half its size, are the numbers of the columns."""
     package = types.SimpleNamespace(__file__=str(tmp_path / "package.py"))
@@ -70,20 +62,14 @@ def test_photographs_of_different_splits_share_no_pixel(monkeypatch, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (dict(split="dev"), "`split` must be one of.*'dev'"),
+        (dict(split="dev"), "split"),
         (dict(image_shape=(16, 16, 2)), "1 or 3 channels"),
-        (dict(validation_fraction=1.0), r"in \[0, 1\). Received: 1.0"),
-        (
-            dict(split="validation", validation_fraction=0),
-            "No examples are left for split 'validation' of digits",
-        ),
-        (
-            dict(name="photographs", image_shape=(400, 400, 3)),
-            r"\(400, 400, 3\) does not fit",
-        ),
-        (dict(name="photographs"), "photographs have 3 channels"),
-        (dict(resize=False), "resize=False is for image_fold"),
-        (dict(name="digitz"), "Unknown data set 'digitz'.*did you mean digits"),
+        (dict(validation_fraction=1.0), r"\[0, 1\)"),
+        (dict(split="validation", validation_fraction=0), "No examples"),
+        (dict(name="photographs", image_shape=(400, 400, 3)), "does not fit"),
+        (dict(name="photographs"), "have 3 channels"),
+        (dict(resize=False), "image_folder"),
+        (dict(name="digitz"), "did you mean digits"),
     ],
 )
 def test_wrong_arguments(arguments, message):

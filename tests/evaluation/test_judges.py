@@ -141,12 +141,6 @@ def test_features_of_dinov2_are_the_class_token(dinov2):
     assert extractor.name == f"KerasHub small, weights {hashed[:12]}"
 
 
-def test_only_networks_of_kerashub_go_without_a_hash(dinov2, monkeypatch):
-    backbone = keras_hub.models.DINOV2Backbone
-    monkeypatch.setattr(backbone, "from_preset", lambda *_, **__: dinov2[0])
-    assert dinov2_extractor().name == "KerasHub dinov2_large"
-
-
 def test_what_is_no_dinov2_is_refused(tmp_path):
     for preset in ("dinov2_enormous", str(tmp_path)):
         with pytest.raises(ValueError, match=f"network '{preset}'. Give a"):

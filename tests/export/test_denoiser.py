@@ -15,7 +15,8 @@ from keras_csc.restoration import SparseDenoiser
 
 def test_signatures_compute_what_the_denoiser_does(exported_denoiser):
     """`test_runtimes.py` asks them where neither Keras nor this package is."""
-    denoiser, loaded, _ = exported_denoiser
+    denoiser, loaded, path = exported_denoiser
+    assert "A denoiser of photographs" in (path / "card.md").read_text()
     rng, call = np.random.default_rng(0), loaded.signatures["serving_default"]
     images = tf.constant(rng.uniform(size=(2, 19, 30, 3)), "float32")
     noise = tf.constant([0.1, 0.3])

@@ -161,7 +161,7 @@ def test_a_saved_model_of_a_preset_says_what_its_card_did(
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        ({"workdir": None, "preset": "digits"}, "trained one: [a-z0-9_, ]*\\."),
+        ({"workdir": None, "preset": "digits"}, "without trained weights"),
         ({"formats": ["saved_model", "preset"]}, "exists already"),
         ({"formats": ["saved_model", "onnx"]}, "the package tf2onnx"),
         (

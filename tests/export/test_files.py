@@ -131,7 +131,7 @@ def test_files_of_other_sizes_are_named(exported_maps, monkeypatch):
     made = found["reconstruction_bytes"]
     assert made[0] == made[2] == b"" != made[1]
     monkeypatch.setattr(signatures, "MOST_PIXELS", 100)
-    function, _ = signatures.signatures(exported_maps.model)[
+    function, _ = signatures.autoencoder_signatures(exported_maps.model)[
         "reconstruct_bytes"
     ]
     found = function(tf.constant([noise(9, 30)[0]]))

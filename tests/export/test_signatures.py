@@ -9,7 +9,7 @@ import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
 from keras_csc.export import card
-from keras_csc.export.signatures import signatures
+from keras_csc.export.saved_model import signatures
 from tests.helpers import c_library
 from tests.helpers.exporting import tiny_model
 

@@ -9,6 +9,7 @@ from keras_csc.features import SparseFeatures
 from keras_csc.features import ridge
 from keras_csc.features import ridge_classifier
 from keras_csc.features import sparse_features
+from keras_csc.presets import load_preset
 
 
 def random_images(count=30, channels=3):
@@ -111,9 +112,14 @@ def test_evidence_adds_up(mirror):
 
 def test_it_is_saved(features, tmp_path):
     features.save(tmp_path / "features.keras")
-    loaded = keras.saving.load_model(tmp_path / "features.keras")
+    features.save_to_preset(tmp_path / "preset")
     images = random_images(2)
-    np.testing.assert_array_equal(loaded.embed(images), features.embed(images))
+    for loaded in (
+        keras.saving.load_model(tmp_path / "features.keras"),
+        load_preset(tmp_path / "preset"),
+    ):
+        embedded = loaded.embed(images)
+        np.testing.assert_array_equal(embedded, features.embed(images))
 
 
 @pytest.mark.parametrize("count", [40, 150])

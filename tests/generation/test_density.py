@@ -258,23 +258,18 @@ SAMPLE, LOG_PROB = FeatureDensity.sample, FeatureDensity.log_prob
 @pytest.mark.parametrize(
     "call, arguments, message",
     [
-        (SAMPLE, {"count": 10**9}, "`count` must be at most"),
-        (SAMPLE, {"label": 1}, r"class of the density, \[0, 2, 3\]"),
-        (SAMPLE, {"label": [0, 2, 3]}, "one, or 2 of them"),
-        (SAMPLE, {"temperature": -1}, "`temperature`"),
-        (SAMPLE, {"count": 10**9}, "at most 100000, as all are in memory"),
-        (LOG_PROB, {"features": np.zeros((2, 5))}, r"the shape \(n, 6\)"),
+        (SAMPLE, {"count": 10**9}, "count"),
+        (SAMPLE, {"label": 1}, r"\[0, 2, 3\]"),
+        (SAMPLE, {"label": [0, 2, 3]}, "2 of them"),
+        (SAMPLE, {"temperature": -1}, "temperature"),
+        (LOG_PROB, {"features": np.zeros((2, 5))}, r"\(n, 6\)"),
         (loaded, {"variances": 0.0}, "above 0"),
         (loaded, {"means": np.nan}, "finite"),
         (fitted, {"features": np.full((240, 6), np.nan)}, "finite"),
-        (fitted, {"labels": np.zeros(3, int)}, "must have shapes"),
-        (fitted, {"labels": np.zeros(240)}, "`labels` must be integers"),
-        (
-            fitted,
-            {"labels": np.arange(240) + 2**40},
-            "`labels` must be at most",
-        ),
-        (fitted, {"rank": 6}, "`rank` must be at most 5"),
+        (fitted, {"labels": np.zeros(3, int)}, "shapes"),
+        (fitted, {"labels": np.zeros(240)}, "integers"),
+        (fitted, {"labels": np.arange(240) + 2**40}, "labels"),
+        (fitted, {"rank": 6}, "rank"),
     ],
 )
 def test_what_a_density_refuses(call, arguments, message):

@@ -12,7 +12,6 @@ from hypothesis.strategies import integers
 
 from keras_csc.callbacks import TrainingCheckpoint
 from keras_csc.generation import FeatureDensity
-from keras_csc.generation import generating
 from keras_csc.generation.generating import great_circle
 from keras_csc.models import ClosedLoopAutoencoder
 from keras_csc.models import initialize_from
@@ -67,21 +66,6 @@ def test_samples_are_decoded_features(model):
     assert np.std(made, axis=0).mean() > 1e-3
     colder = model.sample(5, label=0, seed=3, temperature=0.0)
     np.testing.assert_allclose(colder, colder[:1] + np.zeros((5, 1, 1, 1)))
-
-
-def test_many_samples_are_decoded_in_parts(model, monkeypatch):
-    whole, sizes = model.sample(5, seed=3), []
-    decode = ClosedLoopAutoencoder.decode
-
-    def counted(self, features):
-        sizes.append(len(features))
-        return decode(self, features)
-
-    monkeypatch.setattr(ClosedLoopAutoencoder, "decode", counted)
-    monkeypatch.setattr(generating, "BATCH", 2)
-    made = model.sample(5, seed=3)
-    assert sizes == [2, 2, 1]
-    np.testing.assert_allclose(made, whole, atol=1e-6)
 
 
 def test_embedding_is_that_of_numpy(model):

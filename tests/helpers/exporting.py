@@ -8,8 +8,8 @@ import sys
 import keras
 import numpy as np
 
+from keras_csc.export.saved_model import signatures
 from keras_csc.export.signatures import DEFAULT
-from keras_csc.export.signatures import signatures
 from keras_csc.models import ClosedLoopAutoencoder
 
 ROOT = pathlib.Path(__file__).parents[2]

@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from keras_csc.losses import TranscriptionGame
 from keras_csc.models import ClosedLoopAutoencoder
@@ -330,3 +331,11 @@ def relative_difference(weights, others):
 
 def sgd():
     return keras.optimizers.SGD(0.05, momentum=0.5)
+
+
+def shards(strategy, array, at=None):
+    """Parts of a batch, one a replica, equal or divided at these indices."""
+    parts = np.split(array, at or strategy.num_replicas_in_sync)
+    return strategy.experimental_distribute_values_from_function(
+        lambda context: tf.constant(parts[context.replica_id_in_sync_group])
+    )

@@ -18,7 +18,7 @@ import traceback
 
 from keras_csc_cli import console
 from keras_csc_cli import devices
-from keras_csc_cli import train
+from keras_csc_cli import running
 
 import tensorflow as tf
 
@@ -78,8 +78,8 @@ def main(folder, *arguments):
         # Tracing takes longer than these steps; the others are traced.
         tf.config.run_functions_eagerly(True)
         Killing.index = index
-        train.callbacks.StopOnNonFinite = Killing
-        run_loop = train.loop
+        running.callbacks.StopOnNonFinite = Killing
+        run_loop = running.loop
 
         def look(*arguments):
             """Writes what differs between the workers, and trains."""
@@ -88,7 +88,7 @@ def main(folder, *arguments):
             (folder / f"differing-{index}.json").write_text(json.dumps(found))
             run_loop(*arguments)
 
-        train.loop = look
+        running.loop = look
         script(index)
 
     def script(index):

@@ -275,15 +275,6 @@ def test_own_dictionary_is_normed_and_has_its_own_step_size():
             layer.set_dictionary(atoms)
 
 
-def test_solve_takes_what_a_call_takes():
-    layer = ConvSparseCoding2D(4, 3)
-    inputs = np.random.default_rng(0).integers(0, 9, (2, 8, 8, 2))
-    expected = layer(inputs.astype("float32"))
-    for dtype in ("uint8", "float64"):
-        found = layer.solve(inputs.astype(dtype))
-        np.testing.assert_array_equal(found, expected)
-
-
 def test_frozen_layer_stays_what_it_is():
     layer = ConvSparseCoding2D(4, 3)
     layer(images())
@@ -337,12 +328,6 @@ def test_symbolic_shape_with_an_image_size():
     layer = ConvSparseDecoding2D(2, 3, strides=2)
     result = layer(keras.Input((4, 5, 3)), image_size=(7, 10))
     assert result.shape == (None, 7, 10, 2)
-
-
-def test_a_size_that_has_other_codes_is_refused_before_there_are_any():
-    codes = keras.Input((16, 16, 4))
-    with pytest.raises(ValueError, match="None, 25, 25, 4"):
-        ConvSparseDecoding2D(3, 4, strides=2)(codes, image_size=(50, 50))
 
 
 @pytest.mark.parametrize("strides, padding", [(1, "same"), (2, "valid")])

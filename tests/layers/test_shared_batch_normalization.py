@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 
 from keras_csc.layers import SharedBatchNormalization
-from tests.helpers.parity import shards
+from tests.helpers.reference_loop import shards
 
 
 def batch(seed=0, shape=(6, 4, 5, 3), dtype="float32"):

@@ -2,6 +2,8 @@ import keras
 import numpy as np
 import pytest
 import scipy.stats
+from keras.optimizers import SGD
+from keras.optimizers import LossScaleOptimizer
 
 from keras_csc.losses import TranscriptionGame
 from keras_csc.models import ClosedLoopAutoencoder
@@ -158,23 +160,11 @@ def test_a_model_comes_back_and_trains_on_bit_by_bit(tmp_path):
 @pytest.mark.parametrize(
     "changes, arguments, message",
     [
-        ({}, {"game": PUBLISHED}, "`inner_step` needs a `decoder_optimizer`"),
-        ({}, {"game": "binary"}, "`game`.*'binary'"),
-        ({}, {"optimizer": keras.optimizers.SGD(use_ema=True)}, "`use_ema`"),
-        (
-            {},
-            {"optimizer": keras.optimizers.LossScaleOptimizer(sgd())},
-            "`optimizer` must have no.*mixed_bfloat16",
-        ),
-        (
-            {},
-            {
-                "decoder_optimizer": keras.optimizers.SGD(
-                    0.1, loss_scale_factor=1024.0
-                )
-            },
-            "`decoder_optimizer` must have no `loss_scale_factor`",
-        ),
+        ({}, {"game": PUBLISHED}, "decoder_optimizer"),
+        ({}, {"game": "binary"}, "game"),
+        ({}, {"optimizer": SGD(use_ema=True)}, "use_ema"),
+        ({}, {"optimizer": LossScaleOptimizer(SGD())}, "mixed_bfloat16"),
+        ({}, {"decoder_optimizer": SGD(loss_scale_factor=2.0)}, "loss_scale"),
     ],
 )
 def test_compile_says_what_it_takes(changes, arguments, message):

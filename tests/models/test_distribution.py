@@ -11,11 +11,11 @@ import pytest
 import tensorflow as tf
 
 from keras_csc.losses import TranscriptionGame
-from tests.helpers.parity import shards
 from tests.helpers.reference_loop import CLASSES
 from tests.helpers.reference_loop import all_weights
 from tests.helpers.reference_loop import plain_game
 from tests.helpers.reference_loop import relative_difference
+from tests.helpers.reference_loop import shards
 from tests.helpers.reference_loop import small_autoencoder
 from tests.helpers.reference_loop import small_batch
 from tests.helpers.reference_loop import spread_autoencoder

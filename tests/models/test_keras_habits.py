@@ -18,10 +18,6 @@ def compiled(*optimizers, **arguments):
     return model
 
 
-def weighted(images, weights):
-    return tf.data.Dataset.from_tensors((images, np.zeros(4, int), weights))
-
-
 def test_frozen_layers_are_frozen_once_loaded(tmp_path):
     model, (images, labels) = small_autoencoder(), small_batch(n=4)
     model.freeze_normalizations()
@@ -86,24 +82,47 @@ def test_symbolic_calls_know_shapes_and_types(policy):
             function(wrong)
 
 
-def test_weights_of_images_are_refused():
-    model, (images, labels) = compiled(), small_batch(n=4)
-    weights = np.ones(4)
-    for call in (
-        lambda: model.fit(images, labels, sample_weight=weights),
-        lambda: model.fit(images, sample_weight=weights),
-        lambda: model.fit(images, labels, class_weight={0: 1.0, 1: 2.0}),
-        lambda: model.evaluate(images, sample_weight=weights),
-        lambda: model.fit(weighted(images, weights)),
-        lambda: model.evaluate(weighted(images, weights)),
-        lambda: model.train_on_batch(images, labels, sample_weight=weights),
-        lambda: model.fit(images, validation_data=(images, labels, weights)),
-        lambda: model.fit(images, validation_data=(images, None, weights)),
-    ):
-        with pytest.raises(
-            ValueError, match="leave `sample_weight` and `class"
-        ):
-            call()
+IMAGES, LABELS = small_batch(n=4)
+WEIGHTS, LIST = np.ones(4), list(IMAGES)
+WEIGHTED = tf.data.Dataset.from_tensors((IMAGES, LABELS, WEIGHTS))
+EMPTY = tf.data.Dataset.from_tensor_slices(IMAGES[:3]).batch(4, True)
+
+
+def with_validation(*data):
+    return {"x": IMAGES, "validation_data": data}
+
+
+@pytest.mark.parametrize(
+    "method, given, word",
+    [
+        ("fit", {"x": IMAGES, "sample_weight": WEIGHTS}, "sample_weight"),
+        (
+            "fit",
+            {"x": IMAGES, "y": LABELS, "class_weight": {0: 1.0}},
+            "class_w",
+        ),
+        ("evaluate", {"x": IMAGES, "sample_weight": WEIGHTS}, "sample_weight"),
+        ("train_on_batch", {"x": IMAGES, "sample_weight": WEIGHTS}, "sample_w"),
+        ("fit", with_validation(IMAGES, LABELS, WEIGHTS), "sample_weight"),
+        ("fit", with_validation(IMAGES, None, WEIGHTS), "sample_weight"),
+        ("fit", with_validation(LIST, None), "np.stack"),
+        *(
+            (method, given, word)
+            for method in ("fit", "evaluate", "predict")
+            for given, word in (
+                ({"x": EMPTY}, "empty"),
+                ({"x": None}, "`x`.*NoneType"),
+                ({"x": IMAGES, "batch_size": 0}, "batch_size"),
+                ({"x": LIST}, "np.stack"),
+                ({"x": WEIGHTED}, "sample_weight"),
+            )
+            if (method, word) != ("predict", "sample_weight")
+        ),
+    ],
+)
+def test_what_keras_takes_and_does_nothing_here_is_refused(method, given, word):
+    with pytest.raises(ValueError, match=word):
+        getattr(compiled(), method)(**given)
 
 
 def test_keras_stops_on_nan():
@@ -115,36 +134,6 @@ def test_keras_stops_on_nan():
     kernel.assign(np.full(kernel.shape, np.nan))
     with pytest.raises(RuntimeError, match="NaN or Inf loss .* batch 0"):
         model.fit(images, callbacks=[callback], verbose=0)
-
-
-def test_an_empty_data_set_is_an_error():
-    images, model = np.zeros((3, 8, 8, 1), "float32"), compiled()
-    dataset = tf.data.Dataset.from_tensor_slices(images).batch(4, True)
-    for method in (model.fit, model.evaluate, model.predict):
-        with pytest.raises(ValueError, match="empty"):
-            method(dataset, verbose=0)
-
-
-@pytest.mark.parametrize("method", ["fit", "evaluate", "predict"])
-def test_no_images_and_batches_of_none_are_refused(method):
-    call = getattr(compiled(), method)
-    with pytest.raises(ValueError, match="`x` must be .* Received: NoneType"):
-        call(None)
-    with pytest.raises(ValueError, match="`batch_size` must be .* at least 1"):
-        call(small_batch()[0], batch_size=0)
-
-
-def test_a_list_of_images_is_not_taken_for_several_inputs():
-    images, _ = small_batch(n=4)
-    model = compiled()
-    for call in (
-        lambda: model.fit(list(images)),
-        lambda: model.fit(images, validation_data=(list(images), None)),
-        lambda: model.evaluate(list(images)),
-        lambda: model.predict(list(images)),
-    ):
-        with pytest.raises(ValueError, match="np.stack"):
-            call()
 
 
 def test_a_density_is_of_the_weights_it_was_fitted_to():

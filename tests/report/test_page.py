@@ -261,21 +261,21 @@ def test_two_models_are_compared(tmp_path):
         report.write_report(path, model, "one", beside=("large", large))
 
 
-def test_a_thousand_classes_can_be_read(tmp_path):
-    model, images = make(), draw(2000)
-    labels = np.repeat(np.arange(1000), 2)
+def test_many_classes_can_be_read(tmp_path):
+    model, images = make(), draw(400)
+    labels = np.repeat(np.arange(200), 2)
     names = [f"kind {label:03}" for label in labels[::2]]
     path = report.write_report(
         tmp_path / "page.html", model, "many", images, labels, names
     )
-    assert path.stat().st_size < 5_000_000
+    assert path.stat().st_size < 1_000_000
     page = Page(path.read_text())
     means, _ = class_similarity(np.asarray(model.encode(images)), labels)
     np.fill_diagonal(means, -1)
     text = page.section("classes")
     rows = re.findall(r"kind (\d{3})kind (\d{3})(\d\.\d\d)", text)
     assert len(rows) == 20
-    largest = np.sort(means[np.triu_indices(1000, 1)])[::-1]
+    largest = np.sort(means[np.triu_indices(200, 1)])[::-1]
     for (one, other, value), expected in zip(rows, largest):
         assert float(value) == pytest.approx(expected, abs=0.01)
         found = means[int(one), int(other)]

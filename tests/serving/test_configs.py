@@ -38,18 +38,6 @@ def test_every_model_that_is_kept_is_served(models):
     assert sorted(model.name for model in models) == sorted(kept)
 
 
-def test_models_of_maps_are_not_batched(models):
-    def is_of_maps(model):
-        card = ROOT / "trained" / model.name / "README.md"
-        return "| features | map |" in card.read_text()
-
-    of_vectors = [model for model in models if not is_of_maps(model)]
-    assert list(models_of("vectors.config")) == of_vectors
-    for name, config in (("serving", "models"), ("batched", "vectors")):
-        command = COMPOSE["services"][name]["command"]
-        assert f"--model_config_file=/serving/{config}.config" in command
-
-
 def test_versions_exist_and_labels_are_of_served_ones(models):
     for model in models:
         assert model.base_path == f"/models/{model.name}"

@@ -17,7 +17,9 @@ import tensorflow as tf
 from keras_csc.losses import Loop
 from keras_csc.losses import TranscriptionGame
 from keras_csc.models import EncoderOutput
+from keras_csc.pixels import from_pixels
 from studies import baselines
+from studies import components
 from studies import dcgan
 from studies import diffusion
 from studies import games
@@ -94,15 +96,6 @@ def test_own_dictionaries_begin_as_the_encoders(tight):
     before = own.decode(FEATURES)
     layers[1]._coding_layer().update_operator_norm()
     np.testing.assert_allclose(own.decode(FEATURES), before, atol=1e-6)
-
-
-def test_loss_falls_in_training():
-    model = make("vae")
-    losses = []
-    for _ in range(5):
-        model.loss_metric.reset_state()
-        losses.append(float(model.train_step((IMAGES,))["objective"]))
-    assert losses[-1] < losses[0] and model.step == 5
 
 
 SHAPE, STEPS = (8, 8, 1), 50
@@ -223,7 +216,7 @@ def test_time_is_that_of_the_usual_step():
     assert times.seconds() == pytest.approx(0.25)
 
 
-@pytest.mark.parametrize("kind", ["conv", "dcgan", "diffusion"])
+@pytest.mark.parametrize("kind", ["conv", "dcgan"])
 def test_a_run_of_minutes_has_the_steps_that_they_hold(
     tmp_path, monkeypatch, kind
 ):
@@ -258,7 +251,7 @@ def test_other_seeds_play_at_the_best_rate_of_the_first(tmp_path, monkeypatch):
             for run, value in zip(firsts, figures)
         ],
     )
-    best = plan.at_rate(plan.OURS, 0.01), plan.SMALL_CONV
+    best = plan.at_rate(plan.OURS, 0.01), plan.CONV
     assert rates(1) == rates(2) == list(best)
 
 
@@ -341,6 +334,29 @@ def test_row_holds_what_the_page_shows(row):
     assert gained["parameter"] in (0.0, 0.4)
 
 
+def test_components_are_those_of_a_singular_value_decomposition(measured):
+    run, folder, _ = measured
+    options = measure.options_of(run, folder / run.key, None)
+    splits = building.Splits(options)
+    test, train = (splits.arrays(name, 100) for name in ("test", "train"))
+    judge = measure.results.classifier(
+        splits, measure.classifier(options, splits)
+    )
+    found = components.figures(8, *test, *train, judge)
+    rows, known = (
+        from_pixels(x).reshape(100, -1).astype("float64")
+        for x in (test[0], train[0])
+    )
+    mean = known.mean(0)
+    basis = np.linalg.svd(known - mean, full_matrices=False)[2][:8]
+    drawn = np.clip(mean + (rows - mean) @ basis.T @ basis, -1, 1)
+    errors = np.mean((rows - drawn) ** 2, axis=1)
+    psnr = np.mean(10 * np.log10(4 / errors))
+    assert found["psnr"] == pytest.approx(psnr, abs=1e-3)
+    assert found["weights"] == 8 * 256 and not found["labels"]
+    assert 0 <= found["same_class"] <= 1 and found["samples"] > 0
+
+
 def test_a_run_that_fails_ends_the_study(tmp_path, monkeypatch):
     monkeypatch.setattr(running, "HERE", tmp_path)
     run = types.SimpleNamespace(key="tiny", more=())
@@ -409,9 +425,9 @@ def test_better_means_by_two_standard_errors_at_the_best_rates(ours, verdict):
             **seeds(plan.OURS, first, 0.1),
             **seeds(plan.OURS, others[0], *ours),
             **seeds(plan.OURS, others[1], None),
-            **seeds(plan.SMALL_CONV, first, 0.45, 0.46, 0.44),
-            **seeds(plan.SMALL_CONV, others[0], 0.1),
-            **seeds(plan.SMALL_CONV, others[1], 0.2),
+            **seeds(plan.CONV, first, 0.45, 0.46, 0.44),
+            **seeds(plan.CONV, others[0], 0.1),
+            **seeds(plan.CONV, others[1], 0.2),
         }
     )
     found = judging.verdict(claim("CIFAR-10 as images of their class"), table)
@@ -443,12 +459,14 @@ def test_other_sets_are_judged_by_the_first_seed(gain, verdict):
     def seeds(psnr):
         return [{"unseen": dict.fromkeys(plan.UNSEEN["cifar10"], psnr)}, {}]
 
-    figures = {plan.OURS: 20 + gain, plan.CONV: 20.0}
     table = rows_of(
         {
             (data, name): seeds(psnr)
             for data in SETS
-            for name, psnr in figures.items()
+            for name, psnr in (
+                (plan.OURS, 20 + gain),
+                (plan.at_rate(plan.CONV, plan.CONV_RATES[data]), 20.0),
+            )
         }
     )
     assert judging.verdict(claim("other sets"), table)[0] == verdict

@@ -1,28 +1,31 @@
-"""Presets: architectures by name, and folders and hubs with trained ones."""
+"""Presets of autoencoders: architectures by name, and trained models.
 
-import difflib
-import os
-import pathlib
+If a model has them, its `config.json` holds the configuration of its density
+and the names of its atoms beside the architecture.
+"""
 
+import keras
 import numpy as np
 
-from keras_csc.models.presets import folder as folders
-from keras_csc.models.presets import hubs
+from keras_csc.models.architecture import kernel_numbers
+from keras_csc.models.decoder import Decoder
+from keras_csc.models.encoder import Encoder
 from keras_csc.models.presets.architectures import DEFAULTS
 from keras_csc.models.presets.architectures import PRESETS
 from keras_csc.models.presets.architectures import arguments_of
 from keras_csc.models.presets.architectures import completed
 from keras_csc.models.presets.architectures import model_config
 from keras_csc.models.presets.architectures import players
-from keras_csc.models.presets.folder import FILES
-from keras_csc.models.presets.folder import save
+from keras_csc.presets import FILES
+from keras_csc.presets import TRAINED
+from keras_csc.presets import folder as folders
+from keras_csc.presets import hubs
+from keras_csc.presets import places
 from keras_csc.validation import AdvisedError
 from keras_csc.validation import shown
 
-PACKAGE = pathlib.Path(__file__).parents[2]
-TRAINED = PACKAGE / "trained"
-if not TRAINED.is_dir():  # in the repository, and not in an installed package
-    TRAINED = PACKAGE.parent / "trained"
+DENSITY, ATOM_NAMES = "density", "atom_names"
+AUTOENCODER = "keras_csc>ClosedLoopAutoencoder"
 
 
 def names():
@@ -32,20 +35,18 @@ def names():
 
 def trained_names():
     """Names of the trained models that come with the package."""
-    return sorted(path.parent.name for path in TRAINED.glob("*/config.json"))
+    return places.trained_names(_autoencoder())
+
+
+def _autoencoder():
+    return keras.saving.get_registered_object(AUTOENCODER)
 
 
 def has_weights(preset):
     """Whether `preset` names trained weights, not an architecture alone."""
-    return hubs.is_uri(preset) or _folder(preset) is not None
-
-
-def _folder(preset):
-    """The folder of trained weights on this machine, or `None`."""
-    if str(preset) in trained_names():
-        return TRAINED / preset
-    path = pathlib.Path(preset)
-    return path if str(preset) not in PRESETS and path.is_dir() else None
+    if str(preset) in PRESETS:
+        return False
+    return hubs.is_uri(preset) or places.folder_of(preset) is not None
 
 
 def find(preset):
@@ -57,20 +58,9 @@ def find(preset):
     Raises:
         As `ClosedLoopAutoencoder.from_preset`.
     """
-    if hubs.is_uri(preset):
-        files = (folders.CONFIG_FILE, folders.METADATA_FILE)
-        return folders.read(hubs.download(preset, files))
-    if path := _folder(preset):
-        folders.check_others(path)
-        return folders.read(path)
-    if preset in PRESETS:
-        return folders.Preset(None, PRESETS[preset])
-    close = difflib.get_close_matches(str(preset), names(), n=1)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
-    raise ValueError(
-        f"Unknown preset {preset!r}: neither a folder, nor a URI such as "
-        f"hf://OWNER/NAME, nor one of {', '.join(names())}.{hint}"
-    )
+    if str(preset) in PRESETS:
+        return folders.Preset(None, None, PRESETS[str(preset)], {})
+    return places.find(preset, _autoencoder(), names())
 
 
 def config(preset, **overrides):
@@ -89,7 +79,13 @@ def config(preset, **overrides):
         ValueError: for an unknown preset or entry.
         OSError: if it can't be downloaded.
     """
-    return completed(find(preset).entries, **overrides)
+    return completed(_entries(find(preset)), **overrides)
+
+
+def _entries(stored):
+    """The entries of the architecture."""
+    others = DENSITY, ATOM_NAMES
+    return {n: v for n, v in stored.config.items() if n not in others}
 
 
 def load(model_class, preset, load_weights=True, dtype=None, **overrides):
@@ -130,21 +126,61 @@ def load(model_class, preset, load_weights=True, dtype=None, **overrides):
             "load_weights",
             "Or pass load_weights=False for first weights to train.",
         )
-    entries = completed(stored.entries, **overrides)
+    entries = completed(_entries(stored), **overrides)
     model = model_class(*players(entries, dtype=dtype), dtype=dtype)
     if not load_weights:
         model.make_weights()
         return model
-    if hubs.is_uri(preset):
-        path = hubs.download(preset, [folders.WEIGHTS_FILE])
-        stored = stored._replace(folder=path)
-    unchanged = completed(stored.entries)
+    unchanged = completed(_entries(stored))
     same = all(
         np.array_equal(unchanged[key], overrides[key]) for key in overrides
     )
     if same:
-        folders.name_atoms(model, stored)
-    folders.load_weights(model, stored, entries)
+        _name_atoms(model, stored)
+    least = 2 * kernel_numbers(**entries)  # in float16
+    stored = places.with_weights(preset, stored)
+    folders.load_weights(model, stored, least)
+    density = model.density and model.density.get_config()
+    if density != stored.config.get(DENSITY):
+        path = stored.folder / folders.WEIGHTS_FILE
+        raise folders.misfit(path, f"its density is {shown(density)}")
     if not same:
         model.density = None
     return model
+
+
+def _name_atoms(model, stored):
+    try:
+        for stage, atom, name in stored.config.get(ATOM_NAMES, ()):
+            model.name_atom(stage, atom, name)
+    except (TypeError, ValueError) as error:
+        path = stored.folder / folders.CONFIG_FILE
+        raise folders.misfit(path, f"{ATOM_NAMES}: {error}") from error
+
+
+def preset_config(model):
+    """What `config.json` says of an autoencoder.
+
+    Raises:
+        ValueError: for an encoder or decoder of a class of your own.
+    """
+    classes = type(model.encoder), type(model.decoder)
+    if classes != (Encoder, Decoder):
+        raise ValueError(
+            "A preset must be of an `Encoder` and a `Decoder`. Received: "
+            f"{classes[0].__name__} and {classes[1].__name__}. Keep classes of "
+            'your own with `model.save("NAME.keras")`.'
+        )
+    config = model_config(model)
+    if model.density is not None:
+        config[DENSITY] = model.density.get_config()
+    if model.atom_names:
+        config[ATOM_NAMES] = model.get_config()[ATOM_NAMES]
+    return config
+
+
+def without_training(model):
+    """An autoencoder of the same networks, not compiled, with its density."""
+    alone = type(model)(model.encoder, model.decoder, density=model.density)
+    alone.make_weights()
+    return alone

@@ -27,24 +27,20 @@ def _of_blocks(image_shape, filters, **config):
     }
 
 
-def _of_photographs(block, feature_dim, sparsity):
-    """Architecture of maps: one stage of lapped atoms, features of blocks."""
-    return {
-        "image_shape": (64, 64, 3),
-        "filters": (3 * block**2,),
-        "feature_dim": feature_dim,
-        "kernel_size": (block,),
-        "strides": (block,),
-        "sparsity": (sparsity,),
-        "iterations": 1,
-        "lapped": True,
-        "features": "map",
-    }
-
-
 GREY_32 = _of_blocks((32, 32, 1), (16, 64, 128), sparsity=(0.02, 0.05, 0.05))
 COLOUR_128 = _of_blocks((128, 128, 3), (48, 128, 128, 256, 512))
-PHOTOGRAPHS = _of_photographs(8, 16, 0.01)
+# Of maps: one stage of lapped atoms, and features of blocks.
+PHOTOGRAPHS = {
+    "image_shape": (64, 64, 3),
+    "filters": (192,),
+    "feature_dim": 16,
+    "kernel_size": (8,),
+    "strides": (8,),
+    "sparsity": (0.01,),
+    "iterations": 1,
+    "lapped": True,
+    "features": "map",
+}
 
 PRESETS = {
     "digits": _of_blocks(
@@ -57,8 +53,6 @@ PRESETS = {
     "fashion_mnist": GREY_32,
     "cifar10": _of_blocks((32, 32, 3), (48, 128, 128)),
     "photographs": PHOTOGRAPHS,
-    "photographs_32": _of_photographs(8, 32, 0.01),
-    "photographs_fine": _of_photographs(4, 16, 0.005),
     "stl10": _of_blocks((48, 48, 3), (48, 128, 256)),
     "imagenet": _of_blocks((64, 64, 3), (48, 128, 128, 256)),
     "imagenet_maps": PHOTOGRAPHS,

@@ -5,13 +5,9 @@ library. `folder` compares them with what a preset says of its files.
 """
 
 import contextlib
-import os
 import pathlib
 import textwrap
 
-import keras
-
-from keras_csc.models.presets.folder import AUTOENCODER
 from keras_csc.validation import shown
 from keras_csc.version import __version__
 
@@ -46,37 +42,19 @@ def download(uri, files):
     return pathlib.Path(paths[0]).parent
 
 
-def upload_preset(uri, folder):
-    """Uploads a preset folder to Hugging Face or Kaggle.
-
-    The folder is loaded first. The hub gets `config.json`, `metadata.json`,
-    `model.weights.h5` and, if there is one, `README.md`, the model card, as one
-    new version. Earlier versions stay there. Other files of the hub stay in the
-    new version on Hugging Face, and not on Kaggle.
-
-    Log in by the hub's library: `hf auth login` or `HF_TOKEN`,
-    `kagglehub.login()` or `KAGGLE_API_TOKEN`. A new model is public on Hugging
-    Face, and private on Kaggle.
-
-    Args:
-        uri: `"hf://OWNER/NAME"` or `"kaggle://OWNER/MODEL/keras/VARIANT"`.
-        folder: a folder that `save_to_preset` wrote.
-
-    Raises:
-        ImportError: without the package's extra `hub`.
-        ValueError: for another URI, or a folder that does not load.
-        OSError: if the hub can't be reached, or refuses.
-    """
-    scheme, name, revision = _parse(uri)
-    if not is_uri(uri) or revision:
+def check_new_version(uri):
+    """Raises `ValueError` for what no new version can be uploaded to."""
+    if not is_uri(uri) or _parse(uri)[-1]:
         raise ValueError(
             "`uri` must be hf://OWNER/NAME or kaggle://OWNER/MODEL/keras/"
             "VARIANT; the hub numbers versions itself. "
             f"Received: {shown(uri)}"
         )
-    # A folder that loads holds a preset's files and hidden files alone.
-    folder = os.path.abspath(folder)
-    keras.saving.get_registered_object(AUTOENCODER).from_preset(folder)
+
+
+def upload(uri, folder):
+    """Uploads a folder as a new version."""
+    scheme, name, _ = _parse(uri)
     message = f"Preset of keras_csc {__version__}"
     with _errors(uri, "the preset could not be uploaded"):
         if scheme == "kaggle":

@@ -1,8 +1,7 @@
-"""Folders that hold an autoencoder: the layout of KerasHub's presets.
+"""Folders that hold a model: the layout of KerasHub's presets.
 
-`config.json` is a serialized Keras object. Its `config` is the architecture. If
-the model has them, the configuration of its density and the names of its atoms
-are there, too.
+`config.json` is a serialized Keras object. Its `config` is the model's
+`preset_config`.
 `metadata.json` says which versions saved it, when, how many weights there are,
 and the SHA-256 of the two other files. `model.weights.h5` holds the weights.
 A `README.md` may stand beside them.
@@ -20,10 +19,6 @@ import numpy as np
 
 from keras_csc.files import digest
 from keras_csc.files import new_folder
-from keras_csc.models.architecture import kernel_numbers
-from keras_csc.models.decoder import Decoder
-from keras_csc.models.encoder import Encoder
-from keras_csc.models.presets.architectures import model_config
 from keras_csc.validation import shown
 from keras_csc.version import __version__
 
@@ -37,46 +32,36 @@ MOST_BYTES = 2**32  # of weights, four times as many as an encoder may have
 OVERHEAD = 16 * 1024  # bytes of HDF5 for a weight, at most
 
 DIGESTS = "sha256"
-DENSITY, ATOM_NAMES = "density", "atom_names"
 NAME = "registered_name"
-AUTOENCODER = "keras_csc>ClosedLoopAutoencoder"
-CLASS = {
-    "module": "keras_csc.models",
-    "class_name": "ClosedLoopAutoencoder",
-    NAME: AUTOENCODER,
-}
-
-# What the JSON of a folder says: the entries of the architecture, the
-# configuration of the density, which may be `None`, the names of atoms, and the
+# What the JSON of a folder says: the class, what makes the model, and the
 # metadata.
 Preset = collections.namedtuple(
-    "Preset",
-    ["folder", "entries", "density", "atom_names", "metadata"],
-    defaults=(None, (), {}),
+    "Preset", ["folder", "kind", "config", "metadata"]
 )
 
 
-def read(folder):
+def read(folder, model_class):
     """Reads the JSON of a folder, each file once, and returns a `Preset`.
 
     Raises:
-        ValueError: if the folder is not a preset, or its JSON is damaged or
-            of something else.
+        ValueError: if the folder is not a preset of a class, or its JSON is
+            damaged.
     """
     content, saved = _read_json(folder / CONFIG_FILE)
     _, metadata = _read_json(folder / METADATA_FILE)
-    name, entries = saved.get(NAME), saved.get("config")
-    if name != AUTOENCODER or not isinstance(entries, dict):
+    name, config = saved.get(NAME), saved.get("config")
+    kind = keras.saving.get_registered_object(str(name))
+    if not isinstance(config, dict) or not issubclass(
+        kind or object, model_class
+    ):
         raise ValueError(
-            f"{str(folder / CONFIG_FILE)!r} must be of a {AUTOENCODER} with a "
-            f"`config`. Received: {shown(name)} with {shown(entries)}"
+            f"{str(folder / CONFIG_FILE)!r} must be of a "
+            f"{keras.saving.get_registered_name(model_class)} with a `config`. "
+            f"Received: {shown(name)} with {shown(config)}"
         )
     actual = hashlib.sha256(content).hexdigest()
     _check_digest(folder / CONFIG_FILE, metadata, actual)
-    density = entries.pop(DENSITY, None)
-    return Preset(
-        folder, entries, density, entries.pop(ATOM_NAMES, ()), metadata
-    )
+    return Preset(folder, kind, config, metadata)
 
 
 def _read_json(path):
@@ -128,11 +113,11 @@ def check_others(folder):
         )
 
 
-def load_weights(model, preset, config):
-    """Loads the weights of a `Preset` into a model of a `config`.
+def load_weights(model, preset, least=0):
+    """Loads the weights of a `Preset` into a model of its `config`.
 
-    The model is built once the file is known to be about as large as it. Keras
-    reads no number that lies in another file, or is not stored.
+    A model is built once the file is known to have `least` bytes. Keras reads
+    no number that lies in another file, or is not stored.
 
     Raises:
         ValueError: for weights of another architecture, or that are damaged,
@@ -141,18 +126,15 @@ def load_weights(model, preset, config):
     path = preset.folder / WEIGHTS_FILE
     _check_there(path)
     size = path.stat().st_size
-    least = 2 * kernel_numbers(**config)  # in float16
     if not least <= size <= MOST_BYTES:
-        raise _misfit(path, f"it has {size} bytes, not {least} to {MOST_BYTES}")
+        raise misfit(path, f"it has {size} bytes, not {least} to {MOST_BYTES}")
     _check_digest(path, preset.metadata, digest(path))
-    model.make_weights()
+    if not model.built:
+        model.build()
     try:
         model.load_weights(path)
     except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
-        raise _misfit(path, textwrap.shorten(str(error), 300)) from error
-    density = model.density and model.density.get_config()
-    if density != preset.density:
-        raise _misfit(path, f"its density is {shown(density)}")
+        raise misfit(path, textwrap.shorten(str(error), 300)) from error
     for weight in model.weights:
         if not np.all(np.isfinite(keras.ops.convert_to_numpy(weight))):
             raise ValueError(
@@ -161,56 +143,25 @@ def load_weights(model, preset, config):
             )
 
 
-def name_atoms(model, preset):
-    """Gives a model the names of a `Preset`; a `ValueError` for others."""
-    try:
-        for stage, atom, name in preset.atom_names:
-            model.name_atom(stage, atom, name)
-    except (TypeError, ValueError) as error:
-        path = preset.folder / CONFIG_FILE
-        raise _misfit(path, f"{ATOM_NAMES}: {error}") from error
-
-
-def _misfit(path, reason):
+def misfit(path, reason):
     return ValueError(
         f"{str(path)!r} is damaged, or does not fit the architecture: {reason}."
     )
 
 
 def save(model, folder, about=None, card=None):
-    """Writes a folder for `from_preset`, laid out as in KerasHub.
-
-    The folder appears complete or not at all. `config.json` has the
-    architecture, and `model.weights.h5` the weights. `metadata.json` has
-    versions, the date, the number of weights and the SHA-256 of the other
-    two.
-
-    Args:
-        folder: path of a folder that does not exist yet.
-        about: dict, more entries of `metadata.json`.
-        card: str, text of a `README.md`.
-
-    Raises:
-        ValueError: if it exists, or for an encoder or decoder of a class of
-            your own.
-        OSError: if it can't be written.
-    """
-    players = type(model.encoder), type(model.decoder)
-    if players != (Encoder, Decoder):
-        raise ValueError(
-            "A preset must be of an `Encoder` and a `Decoder`. Received: "
-            f"{players[0].__name__} and {players[1].__name__}. Keep classes of "
-            'your own with `model.save("NAME.keras")`.'
-        )
-    config = model_config(model)
-    if model.density is not None:
-        config[DENSITY] = model.density.get_config()
-    if model.atom_names:
-        config[ATOM_NAMES] = model.get_config()[ATOM_NAMES]
+    """Writes a `PresetModel` to a folder; see `save_to_preset`."""
+    kind = type(model)
+    config = {
+        "module": kind.__module__,
+        "class_name": kind.__name__,
+        NAME: keras.saving.get_registered_name(kind),
+        "config": model.preset_config(),
+    }
+    now = datetime.datetime.now(datetime.timezone.utc)
     with new_folder(folder) as new:
         _write_weights(new / WEIGHTS_FILE, model)
-        _write_json(new / CONFIG_FILE, {**CLASS, "config": config})
-        now = datetime.datetime.now(datetime.timezone.utc)
+        _write_json(new / CONFIG_FILE, config)
         metadata = {
             **(about or {}),
             "keras_version": keras.__version__,
@@ -233,16 +184,15 @@ def _write_json(path, entries):
 
 
 def _write_weights(path, model):
+    alone = model.without_training()
+    density = getattr(alone, "density", None)
+    weights = [*alone.weights, *(density.variables.values() if density else ())]
     # HDF5 crashes the process when a disk fills up; this raises an `OSError`.
-    density = model.density.variables.values() if model.density else ()
     size = sum(
         keras.ops.convert_to_numpy(weight).nbytes + OVERHEAD
-        for weight in (*model.weights, *density)
+        for weight in weights
     )
     with open(path, "wb") as file:
         os.posix_fallocate(file.fileno(), 0, size)
     path.unlink()
-    # Without what training keeps: optimizers, and the game's memory.
-    alone = type(model)(model.encoder, model.decoder, density=model.density)
-    alone.make_weights()
     alone.save_weights(path)

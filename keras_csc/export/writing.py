@@ -1,0 +1,123 @@
+"""One way to write signatures: whole, loaded again, compared.
+
+Signatures are a dict from names to `(function, input_specs)`. A function takes
+a batch of every input and returns a dict of outputs.
+"""
+
+import contextlib
+import pathlib
+
+import numpy as np
+import tensorflow as tf
+
+from keras_csc.export.runtimes import LOADERS
+from keras_csc.export.runtimes import SAVED_MODEL
+from keras_csc.export.runtimes import WRITERS
+from keras_csc.export.runtimes import check_installed
+from keras_csc.files import new_folder
+from keras_csc.validation import AdvisedError
+
+# Sides of inputs that may have any, when they are tried.
+SIDES = {"image": 32, "features": 4}
+
+
+@contextlib.contextmanager
+def writing(endpoints, folder, weights, runtime=SAVED_MODEL, tolerance=1e-4):
+    """Writes signatures for a runtime, and compares what they answer.
+
+    Within the context the folder has a temporary name. Other runtimes than
+    TensorFlow have neither files nor the random numbers of `sample`.
+
+    Args:
+        endpoints: the signatures.
+        folder: path of a folder that does not exist.
+        weights: list of the variables of the model.
+        runtime: a key of `WRITERS`.
+        tolerance: float, the largest difference that counts as rounding.
+
+    Yields:
+        The temporary folder, and a dict of the functions that it holds.
+    """
+    check_installed(runtime)
+    if runtime != SAVED_MODEL:
+        endpoints = float_signatures(endpoints)
+        endpoints.pop("sample", None)
+    with new_folder(folder) as temporary:
+        WRITERS[runtime](endpoints, temporary, weights)
+        loaded = LOADERS[runtime](temporary)
+        check_answers(endpoints, loaded, f"{folder} for {runtime}", tolerance)
+        yield temporary, loaded
+
+
+def write(endpoints, folder, *how, **named):
+    """Writes no more than `writing` does; returns the folder's path."""
+    folder = pathlib.Path(folder).absolute()
+    with writing(endpoints, folder, *how, **named):
+        return folder
+
+
+def check_answers(endpoints, loaded, what, tolerance):
+    """Compares answers to random inputs with what the functions answer.
+
+    Signatures of files are left out, and `embed`, which divides by norms that
+    may be near 0.
+
+    Raises:
+        AdvisedError: if answers differ, or an output is not finite.
+    """
+    for name, (function, specs) in float_signatures(endpoints).items():
+        if name != "embed":
+            inputs = _random_inputs(specs)
+            answer = f"the signature {name!r} of {what!r}"
+            expected = function(*inputs.values())
+            check_same(loaded[name](**inputs), expected, answer, tolerance)
+
+
+def float_signatures(endpoints):
+    """The signatures of a dict that take only numbers, no files."""
+    return {
+        name: (function, specs)
+        for name, (function, specs) in endpoints.items()
+        if all(spec.dtype != tf.string for spec in specs)
+    }
+
+
+def check_same(received, expected, what, tolerance):
+    """Raises `AdvisedError` unless a dict of outputs is as expected."""
+    for output, value in expected.items():
+        answer, value = np.asarray(received[output]), np.asarray(value)
+        if value.dtype.kind == "O":  # texts
+            continue
+        difference = np.inf
+        if answer.shape == value.shape:
+            difference = np.max(np.abs(answer - value))
+        if not difference <= tolerance:
+            raise AdvisedError(
+                f"`{output}` of {what} must be finite and what the model "
+                f"computes, up to {tolerance}. The largest difference is "
+                f"{difference}. Check the model's weights.",
+                "tolerance",
+                "Or pass another `tolerance`.",
+            )
+
+
+def _random_inputs(specs):
+    """Dict of random tensors for every input, three rows in its range."""
+    rng = np.random.default_rng(0)
+    inputs = {}
+    for spec in specs:
+        shape = (3, *item_shape(spec))
+        values = rng.uniform(-1.0, 1.0, shape)
+        if spec.name == "features":
+            values /= np.linalg.norm(values, axis=-1, keepdims=True)
+        elif spec.name in ("noise", "sparsity"):
+            values = 0.1 * np.abs(values)
+        elif spec.dtype == tf.int32:
+            values = np.full(shape, -1 if spec.name == "label" else 7)
+        inputs[spec.name] = tf.constant(values, spec.dtype)
+    return inputs
+
+
+def item_shape(spec):
+    """Shape of an item of an input."""
+    return tuple(SIDES[spec.name] if n is None else n for n in spec.shape[1:])
