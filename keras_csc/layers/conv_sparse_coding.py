@@ -312,11 +312,6 @@ class ConvSparseCoding2D(DictionaryLayer):
         ]
         return (input_shape[0], *sizes, self.filters)
 
-    def load_own_variables(self, store):
-        # A mark beside the weights in files that ship.
-        names = set(store.keys()) - {"units_of_input"}
-        super().load_own_variables({name: store[name] for name in names})
-
     def get_config(self):
         return {
             **super().get_config(),

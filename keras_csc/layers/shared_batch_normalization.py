@@ -31,7 +31,6 @@ class SharedBatchNormalization(keras.layers.BatchNormalization):
         epsilon: float, `> 0`, added to the variance.
         center: bool, whether there is an offset `β`.
         scale: bool, whether there is a scale `γ`.
-        gamma_initializer: initialiser of `γ`.
         isotropic: bool, whether `v` is the mean of all channels' variances.
         **kwargs: of Keras's layer, whose `axis` and `renorm` have no effect.
 
@@ -58,7 +57,6 @@ class SharedBatchNormalization(keras.layers.BatchNormalization):
         epsilon=1e-5,
         center=True,
         scale=True,
-        gamma_initializer="ones",
         isotropic=False,
         **kwargs,
     ):
@@ -70,7 +68,6 @@ class SharedBatchNormalization(keras.layers.BatchNormalization):
             epsilon=epsilon,
             center=center,
             scale=scale,
-            gamma_initializer=gamma_initializer,
             autocast=False,
             **kwargs,
         )

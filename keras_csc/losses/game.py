@@ -10,6 +10,7 @@ from keras_csc.replicas import num_replicas
 from keras_csc.replicas import replica_sum
 from keras_csc.replicas import shard_weight
 from keras_csc.validation import check_number
+from keras_csc.validation import shown
 
 
 class Loop:
@@ -88,10 +89,10 @@ class Loop:
         """
         return self._encoder.residuals(self.real)
 
-    def mean(self, value):
-        """A mean over this replica's images, weighed by their number.
+    def weigh(self, mean):
+        """Weighs a mean over this replica's images by their number.
 
-        The replicas' mean of these is the mean over the global batch.
+        The replicas' mean of what it returns is the mean over the global batch.
         """
         # No `functools.cached_property`: it holds a lock, for which the other
         # replicas' threads would wait while this one waits for their sum.
@@ -99,7 +100,7 @@ class Loop:
             features = self.real.features
             count = ops.shape(features)[0]
             self._weight = shard_weight(count, features.dtype)
-        return self._weight * value
+        return self._weight * mean
 
 
 def _rows(features):
@@ -171,8 +172,18 @@ class Game:
         """
         scalars, weighed = {}, []
         for term in self.terms():
-            values = term.measure(loop)
-            scalars.update(zip(term.names, values, strict=True))
+            values, names = term.measure(loop), term.names
+            if not (
+                isinstance(names, tuple)
+                and isinstance(values, tuple)
+                and len(names) == len(values)
+            ):
+                raise ValueError(
+                    "A `Term` must have a tuple of names, and its function "
+                    "return a tuple of as many scalars. "
+                    f"Received: {shown(names)} and {shown(values)}"
+                )
+            scalars.update(zip(names, values))
             weighed.append(((term.encoder, term.decoder), values[0]))
         replicas = num_replicas()
         encoder_loss, decoder_loss = (

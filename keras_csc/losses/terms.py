@@ -62,13 +62,13 @@ def multi(loop, num_classes, epsilon):
 def consistency(loop):
     """`C = mean_i ‖z_i - ẑ_i‖²` over images, or their places."""
     squares = ops.square(loop.z - loop.z_hat)
-    return (loop.mean(ops.mean(ops.sum(squares, -1))),)
+    return (loop.weigh(ops.mean(ops.sum(squares, -1))),)
 
 
 def residual(loop):
     """`E = E_1 + Σ_{l>1} E_l / 50`, of every stage's own error."""
     first, *upper = loop.residuals()
-    return (loop.mean(first + UPPER * sum(upper)),)
+    return (loop.weigh(first + UPPER * sum(upper)),)
 
 
 def multistage(loop):
@@ -80,7 +80,7 @@ def multistage(loop):
         weight = DECAY**stage
         total += weight * _relative_distance(code, other, *statistics)
         weights += weight
-    return (loop.mean(total / weights),)
+    return (loop.weigh(total / weights),)
 
 
 def _relative_distance(code, other, mean, variance):

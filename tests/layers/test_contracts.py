@@ -53,7 +53,6 @@ CASES = {
             "epsilon": 0.01,
             "center": False,
             "scale": False,
-            "gamma_initializer": keras.initializers.Constant(0.25),
             "isotropic": True,
         },
         [{"momentum": 1.0}, {"epsilon": 0.0}],

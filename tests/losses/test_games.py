@@ -7,8 +7,10 @@ from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
 
+from keras_csc.losses import Game
 from keras_csc.losses import Loop
 from keras_csc.losses import MomentMemory
+from keras_csc.losses import Term
 from keras_csc.losses import TranscriptionGame
 from keras_csc.losses.terms import multistage
 from keras_csc.models import EncoderOutput
@@ -69,6 +71,18 @@ def test_a_game_of_classes_needs_their_number_and_labels():
     )
     with pytest.raises(ValueError, match="labels"):
         plain_game(objective="multi").losses(Loop(*draw()[:2]))
+
+
+@pytest.mark.parametrize(
+    "names, values",
+    [("size", (1.0,)), (("size",), tf.constant(1.0)), (("size",), (1.0, 2.0))],
+    ids=["a name", "a scalar", "a name too few"],
+)
+def test_a_term_has_a_name_for_each_scalar(names, values):
+    game = Game()
+    game.terms = lambda: [Term(names, lambda loop: values)]
+    with pytest.raises(ValueError, match="a tuple of names.*Received: .*size"):
+        game.losses(Loop(None))
 
 
 def test_an_inner_step_needs_classes():
