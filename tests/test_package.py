@@ -232,7 +232,7 @@ SAVED = (
 def saved_classes():
     found = set()
     for module in pkgutil.walk_packages(keras_csc.__path__, "keras_csc."):
-        if module.name.endswith(("explorer.page", "own_pages", "restore_tab")):
+        if module.name.endswith(("explorer.page", "own_pages")):
             continue  # It needs Gradio.
         module = importlib.import_module(module.name)
         for _, value in inspect.getmembers(module, inspect.isclass):

@@ -15,7 +15,6 @@ from keras_csc.explorer.looking import names_of_classes
 from keras_csc.explorer.looking import read_upload
 from keras_csc.explorer.own_pages import OwnPages
 from keras_csc.explorer.panels import filled
-from keras_csc.explorer.restore_tab import restore_tab
 from keras_csc.validation import check_integer
 
 HOST = "127.0.0.1"
@@ -145,8 +144,6 @@ class _Page:
                     if model.encoder.sparse:
                         with gr.Tab("Change", id="change"), gr.Row():
                             self._change_tab(title, tabs)
-                    with gr.Tab("Restore") as tab:
-                        restore_tab(tab, _listen, IMAGE_FILES)
             for event in events:
                 for handler in self.refreshed:
                     event = _listen(event.success, *handler)
