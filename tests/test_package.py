@@ -152,7 +152,6 @@ PROJECT = TOML["project"]
 NOT_IMPORTED = {"importlib-resources", "tensorboard", "tf-keras"}
 # Imported where they are installed, by extra.
 EXTRAS = {
-    "dinov2": {"keras_hub": "keras-hub"},
     "explore": {"gradio": "gradio", "starlette": "starlette"},
     "hub": {"huggingface_hub": "huggingface-hub", "kagglehub": "kagglehub"},
     "runtimes": {
