@@ -1,6 +1,5 @@
 """What an explanation holds: programs and their solutions, atom by atom."""
 
-import collections
 import dataclasses
 import functools
 
@@ -10,15 +9,6 @@ import tensorflow as tf
 from keras_csc import ops
 from keras_csc.validation import check_integer
 from keras_csc.validation import shown
-
-Nearest = collections.namedtuple("Nearest", ["items", "distances"])
-Nearest.__doc__ = """What is nearest to the features of an image.
-
-Fields:
-    items: array `(n,)`, nearest first: labels of classes, or rows of the
-        training features.
-    distances: float64 array `(n,)`.
-"""
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -301,13 +291,8 @@ class Explanation:
         features: float32 array `(feature_dim,)`, or for a model of maps
             `(map_height, map_width, feature_dim)`; of norm 1.
         stages: tuple of `StageExplanation`, from the image upwards.
-        classes: `Nearest` classes by the distance of their subspaces, or
-            `None` without labelled training features.
-        neighbors: `Nearest` rows of the training features, or `None` without.
     """
 
     image: np.ndarray
     features: np.ndarray
     stages: tuple
-    classes: Nearest
-    neighbors: Nearest
