@@ -37,10 +37,8 @@ def curves(log):
     return {"last": log[-1]["step"], "charts": charts} if charts else None
 
 
-def line_chart(title, lines, end="step {:,}"):
+def line_chart(title, lines):
     """Lines `(steps, values)` by name on one scale; `None` without a number.
-
-    `end` is the text of the last step.
 
     The scale is logarithmic where all values are positive and span two
     decades. Values that are not finite are gaps.
@@ -61,6 +59,7 @@ def line_chart(title, lines, end="step {:,}"):
     scale = np.log10 if log else np.asarray
     bottom, top = scale(low), scale(high)
     last = max(steps[-1] for steps, _ in lines.values())
+    end = f"step {int(last):,}"
     paths = {}
     for name, (steps, values) in lines.items():
         stride = -(-len(steps) // MOST_POINTS)
@@ -70,10 +69,10 @@ def line_chart(title, lines, end="step {:,}"):
         x = LEFT + (RIGHT - LEFT) * steps[kept] / (last or 1)
         paths[name] = _path(x, BOTTOM - (BOTTOM - TOP) * share)
     return {
-        "alt": f"{title} from 0 to {end.format(int(last))}: {ends}",
+        "alt": f"{title} from 0 to {end}: {ends}",
         "lines": paths,
         "marks": [(BOTTOM, f"{low:.3g}"), (TOP, f"{high:.3g}")],
-        "end": end.format(int(last)),
+        "end": end,
     }
 
 
