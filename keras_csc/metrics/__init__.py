@@ -1,10 +1,7 @@
 """Measures of images, codes and features, and the probes built on them."""
 
-from keras_csc.metrics.atom_use import code_density
-from keras_csc.metrics.atom_use import dead_atoms
 from keras_csc.metrics.atom_use import match_atoms
 from keras_csc.metrics.atom_use import mutual_coherence
-from keras_csc.metrics.atom_use import rare_atoms
 from keras_csc.metrics.features import cosine_similarity
 from keras_csc.metrics.features import effective_rank
 from keras_csc.metrics.features import knn_accuracy

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from keras_csc import metrics
 from keras_csc.evaluation.passes import by_batches
+from keras_csc.evaluation.stages import RARE
 from keras_csc.ops.tensors import to_sphere
 from keras_csc.pixels import to_pixels
 from keras_csc.report.survey import patches
@@ -16,7 +17,6 @@ from keras_csc.visualization.atoms import encoder_atoms
 from keras_csc.visualization.grids import fitted
 
 SMOOTH = 16  # pixels of patches that are not shown as squares
-RARE = 0.01
 CLASSES = 3  # of an atom
 FILTERED = 100  # classes by which atoms are sorted
 BINS, BAR = 24, 64  # of a histogram; pixels of the highest
