@@ -12,6 +12,5 @@ from keras_csc.metrics.generative import frechet_distance
 from keras_csc.metrics.generative import kernel_distance
 from keras_csc.metrics.generative import nearest_images
 from keras_csc.metrics.generative import precision_recall
-from keras_csc.metrics.reconstruction import multiscale_structural_similarity
 from keras_csc.metrics.reconstruction import peak_signal_to_noise_ratio
 from keras_csc.metrics.reconstruction import structural_similarity
