@@ -82,7 +82,7 @@ Metrics:
         images: PSNR and the like, in any case. codes: how few codes of every
         stage are not 0. classes: how many regenerated images a classifier,
         which is trained on the data set the first time, puts in the image's
-        class. classifier: Fréchet and kernel distance, precision and recall
+        class. classifier: Fréchet distance, precision and recall
         from its features. samples: the same of images that are made at random.
     classifier: File of the classifier, .keras, to share it among runs; trained
         and written if it is not there.

@@ -198,7 +198,6 @@ def compare(extractor, images, reconstructions):
         "network": extractor.about,
         "images": len(images),
         "frechet_distance": metrics.frechet_distance(real, made),
-        "kernel_distance": metrics.kernel_distance(real, made),
         "precision": precision,
         "recall": recall,
     }

@@ -9,7 +9,6 @@ from keras_csc.metrics.features import linear_probe_accuracy
 from keras_csc.metrics.features import nearest_subspace_accuracy
 from keras_csc.metrics.features import retrieval_rate
 from keras_csc.metrics.generative import frechet_distance
-from keras_csc.metrics.generative import kernel_distance
 from keras_csc.metrics.generative import nearest_images
 from keras_csc.metrics.generative import precision_recall
 from keras_csc.metrics.reconstruction import peak_signal_to_noise_ratio
