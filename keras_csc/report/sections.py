@@ -1,6 +1,7 @@
 """What the page shows of images, of atoms and of classes."""
 
 import numpy as np
+import threadpoolctl
 from sklearn.manifold import TSNE
 
 from keras_csc import html
@@ -184,7 +185,9 @@ def atlas(model, found):
     if side < SIDES[0] or model.encoder.features == "map":
         return None
     side = min(side, SIDES[1])
-    places = TSNE(init="pca", random_state=0).fit_transform(found.vectors)
+    # Threads of OpenMP wait for each other: on busy cores for minutes.
+    with threadpoolctl.threadpool_limits(1, "openmp"):
+        places = TSNE(init="pca", random_state=0).fit_transform(found.vectors)
     places = (places - places.min(0)) / np.ptp(places, axis=0)
     columns, rows = np.minimum(side * places, side - 1).astype("int64").T
     of = rows * side + columns
