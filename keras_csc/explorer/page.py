@@ -235,13 +235,11 @@ class _Page:
         layers = self.model.encoder.coding_layers
         strongest = max(map(_most_sparsity, layers))
         most = max(MOST_STEPS, *(layer.iterations for layer in layers))
-        share = "Coefficients kept, % of those that are not 0"
         with gr.Column(scale=2, min_width=260):
             number = self._stages("Codes of stage", "kx-stage-change")
             sliders = [
                 gr.Slider(0, strongest, label="λ, the threshold of codes"),
                 gr.Slider(1, most, step=1, label="Solver steps"),
-                gr.Slider(0, 100, 100, step=0.5, label=share),
             ]
             weights = gr.HTML(js_on_load=BUTTONS, elem_id="kx-weights")
             hidden = gr.Textbox("{}", visible=False)
@@ -250,11 +248,9 @@ class _Page:
         with gr.Column(scale=3, min_width=300, elem_classes="kx-first"):
             panel = gr.HTML(elem_id="kx-change")
 
-        def applied(seen, stage, sparsity, steps, kept, weights):
+        def applied(seen, stage, sparsity, steps, weights):
             factors = {int(n): x for n, x in json.loads(weights).items()}
-            found = change(
-                self.model, seen, stage, sparsity, steps, kept / 100, factors
-            )
+            found = change(self.model, seen, stage, sparsity, steps, factors)
             return panels.change_panel(seen, found, self.names)
 
         def weighed(event: gr.EventData):
@@ -294,7 +290,6 @@ class _Page:
         return [
             gr.Slider(maximum=_most_sparsity(layer), value=own, step=finest),
             gr.Slider(maximum=max(most, steps), value=steps),
-            100,
             "{}",
             panels.weights_panel(seen, number, atom),
         ]

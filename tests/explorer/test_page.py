@@ -159,8 +159,6 @@ def test_every_control_changes_the_decoded_image(digits, quiet):
     shown(sparsity=0.12)
     slide(quiet, "Solver steps", 20)
     shown(sparsity=0.12, steps=20)
-    slide(quiet, "Coefficients kept, % of those that are not 0", 20)
-    shown(sparsity=0.12, steps=20, kept=0.2)
     quiet.get_by_role("button", name="As it was").click()
     shown()
     weight = quiet.get_by_label(f"Weight of atom {second}", exact=True)
