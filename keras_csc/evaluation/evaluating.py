@@ -12,7 +12,6 @@ from keras_csc.evaluation.quality import reconstruction_figures
 from keras_csc.evaluation.quality import reference_figures
 from keras_csc.evaluation.stages import code_figures
 from keras_csc.pixels import from_pixels
-from keras_csc.terminal import Progress
 
 Evaluation = collections.namedtuple(
     "Evaluation", ["figures", "features", "reconstructions", "samples"]
@@ -191,8 +190,7 @@ def compare(extractor, images, reconstructions):
     Returns:
         Dict of the figures, with the network that they belong to.
     """
-    real = _features(extractor, images, "images")
-    made = _features(extractor, reconstructions, "reconstructions")
+    real, made = (extractor(each)[0] for each in (images, reconstructions))
     precision, recall = metrics.precision_recall(real, made)
     return {
         "network": extractor.about,
@@ -201,8 +199,3 @@ def compare(extractor, images, reconstructions):
         "precision": precision,
         "recall": recall,
     }
-
-
-def _features(extractor, images, what):
-    progress = Progress(f"{extractor.name}: {what}", len(images))
-    return extractor(images, progress=progress.update)[0]

@@ -140,8 +140,6 @@ class FeatureExtractor:
         images: uint8 array `(n, height, width, channels)`, or floats in
             [-1, 1], which are clipped to that range.
         batch_size: int.
-        progress: function that is called with the number of images done, or
-            `None`.
 
     Returns:
         `(features, probabilities)`, float32 arrays of shapes `(n, d)` and
@@ -157,8 +155,8 @@ class FeatureExtractor:
             reduce_retracing=True,
         )
 
-    def __call__(self, images, batch_size=100, progress=None):
-        return by_batches(self._describe, images, batch_size, progress)
+    def __call__(self, images, batch_size=100):
+        return by_batches(self._describe, images, batch_size)
 
 
 def classifier_extractor(path):

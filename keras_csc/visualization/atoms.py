@@ -41,12 +41,6 @@ def atom_grid(kernel, columns=None, scale=None):
     >>> save_png("atoms.png", atom_grid(layer.kernel))
     """
     kernel = np.asarray(kernel, dtype="float32")
-    if kernel.ndim != 4 or kernel.shape[2] not in (1, 3):
-        raise ValueError(
-            "`kernel` must have shape (k, k, 1 or 3, filters); use "
-            "`pixel_atoms` to see deeper layers in pixels. "
-            f"Received: kernel.shape={kernel.shape}"
-        )
     scale = scale or math.ceil(ATOM_PIXELS / kernel.shape[0])
     atoms = atom_images(kernel[..., :MOST_ATOMS])
     return arrange(image_tiles(atoms, scale), columns, 2)
