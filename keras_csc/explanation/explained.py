@@ -194,7 +194,10 @@ class StageExplanation:
 
     def default_counts(self):
         """1, 2, 5, 10, 20, 50, ... up to all atoms."""
-        return rising_counts(self.codes.shape[-1])
+        most = self.codes.shape[-1]
+        scales = 10 ** np.arange(len(str(most)))
+        counts = np.outer(scales, (1, 2, 5)).ravel()
+        return [*counts[counts < most].tolist(), most]
 
     def at(self, row, column):
         """The codes at a pixel of the image.
@@ -273,13 +276,6 @@ class StageExplanation:
             self.padding,
         )
         return made[0].numpy()
-
-
-def rising_counts(most):
-    """1, 2, 5, 10, 20, 50, ... and at last `most`."""
-    scales = 10 ** np.arange(len(str(most)))
-    counts = np.outer(scales, (1, 2, 5)).ravel()
-    return [*counts[counts < most].tolist(), most]
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
