@@ -83,7 +83,7 @@ def test_convolutions_in_our_game():
 def test_zeros():
     zeros = evaluation_of("csc_ctrl_cifar10")["zero_fraction"]
     *first, last = (f"{100 * share:.0f}" for share in zeros)
-    assert f"{', '.join(first)} and {last} % in the three stages" in README
+    assert f"{', '.join(first)} and {last} % by stage" in README
 
 
 def test_the_rate_reduction():
