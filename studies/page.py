@@ -139,14 +139,14 @@ def cell(rows, figure):
 
 def table_of(data, columns, names, table):
     """A Markdown table of runs on a set; empty without rows."""
-    # All rows of the study have this figure, and rows of others may lack it.
-    path, _ = FIGURES[columns[1]]
+    of_images = set(columns) - {"labels", *WHOLE}
+    paths = [FIGURES[each][0] for each in of_images]
     found = {}
     for name in names:
         rows = [
             row
             for row in table.of(data, name)
-            if row["failed"] or look_up(row, path) is not None
+            if row["failed"] or any(look_up(row, path) for path in paths)
         ]
         if rows:
             found[name] = rows
