@@ -33,7 +33,7 @@ ADVICE = {
     "--validation_fraction.",
 }
 # The extras that have a package.
-EXTRAS = {"gradio": "explore", "keras_hub": "dinov2"}
+EXTRAS = {"gradio": "explore"}
 HELP = {"-h", "--h", "-help", "--help", "--helpshort", "--helpfull"}
 
 

@@ -31,7 +31,7 @@ def evaluate(
             `data_dir`.
         preset: name, folder or URI, or `None` for the run's model.
         checkpoint, split: as the flags.
-        **how: `metrics`, `classifier`, `dinov2`, as the flags.
+        **how: `metrics` and `classifier`, as the flags.
 
     Returns:
         Dict of the figures, and under `"file"` where they were written.

@@ -8,13 +8,13 @@ import pathlib
 
 from keras_csc_cli import checked_flags as kinds
 from keras_csc_cli import picture_options
+from keras_csc_cli.train_options import METRICS
 from keras_csc_cli.train_options import TRAIN
 
 from absl import flags
 
 Enum, Integer = flags.EnumParser, flags.IntegerParser
 
-METRICS = "images", "codes", "classes", "classifier", "samples", "dinov2"
 # The flag of the folder that each format of an export is written to.
 FOLDERS = {
     "saved_model": "saved_models",
@@ -82,12 +82,8 @@ Metrics:
         images: PSNR and the like, in any case. codes: how few codes of every
         stage are not 0. classes: how many regenerated images a classifier,
         which is trained on the data set the first time, puts in the image's
-        class. classifier: Fréchet and kernel distance, precision and recall
+        class. classifier: Fréchet distance, precision and recall
         from its features. samples: the same of images that are made at random.
-        dinov2: as classifier, from the features of a DINOv2 network; with
-        samples, for the samples too.
-    dinov2: This network: a name of KerasHub, which downloads it the first time,
-        or the folder of a preset.
     classifier: File of the classifier, .keras, to share it among runs; trained
         and written if it is not there.
 """,
@@ -96,7 +92,6 @@ Metrics:
     checkpoint=False,
     evaluation_limit=(None, Integer(1, 1_000_000)),
     metrics=(None, kinds.choices(METRICS)),
-    dinov2=("dinov2_large", kinds.TEXT),
     classifier=(None, kinds.file(".keras")),
 )
 REPORT = kinds.Command(

@@ -1,7 +1,6 @@
 """Pages of a trained model: one to send, and one to play with."""
 
 import contextlib
-import json
 import os
 import tempfile
 import threading
@@ -16,7 +15,6 @@ from keras_csc_cli.options import name_of
 from keras_csc_cli.workdir import Workdir
 
 from keras_csc import data
-from keras_csc.callbacks.logs import LOG_FILE
 from keras_csc.data.sources import READ_ERRORS
 from keras_csc.explorer import examples_of
 from keras_csc.report import MARK
@@ -24,8 +22,6 @@ from keras_csc.report import write_report
 from keras_csc.terminal import say
 
 PAGE = "report.html"
-# Errors for a line of a log that has no finite step.
-NO_RECORD = (ValueError, AttributeError, KeyError, OverflowError)
 
 
 def source_of(model, trained, split, **given):
@@ -69,13 +65,13 @@ def report(options):
         DataError: if images that the options ask for are not there. Without
             `dataset` and `data_dir`, the page then has no images.
     """
-    output, preset, log = options.output, options.preset, []
+    output, preset = options.output, options.preset
     name = name_of(options.workdir, preset)
     with contextlib.ExitStack() as stack:
         if preset is None:
             run = Workdir(options.workdir, create=False, hold=not output)
             stack.enter_context(run)
-            log, trained = _log(run.path / LOG_FILE), run.options()
+            trained = run.options()
             output = output or run.path / PAGE
         else:
             output = output or f"{name}-{PAGE}"
@@ -95,7 +91,6 @@ def report(options):
             model,
             name,
             card=records.without_paths(card),
-            log=log,
             own_classes=not building.is_other(shown, trained),
             beside=beside,
             **_images(source, options.images, shown.dataset),
@@ -125,18 +120,6 @@ def _images(source, count, dataset):
         "about": f"{len(shown):,} of the {source.size:,} images of the split "
         f"{source.split} of {dataset}.",
     }
-
-
-def _log(path):
-    """Records of a run's log; lines that are no records are left out."""
-    text = path.read_text(errors="replace") if path.exists() else ""
-    rows = []
-    for line in text.splitlines():
-        with contextlib.suppress(*NO_RECORD):
-            record = json.loads(line, parse_int=float).items()
-            record = {k: v for k, v in record if isinstance(v, float)}
-            rows.append({**record, "step": int(record["step"])})
-    return rows
 
 
 # === The explorer ===

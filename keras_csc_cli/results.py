@@ -35,23 +35,19 @@ SAID = (
 # === Networks that judge ===
 
 
-def _networks(names, splits, path, dinov2):
+def _networks(names, splits, path):
     """The networks that metrics need, as arguments of `evaluation.evaluate`.
 
     Samples of data without classes have no judge.
     """
-    networks, judge = [], None
-    if "dinov2" in names:
-        networks.append(evaluation.dinov2_extractor(dinov2))
+    judge = None
     judged = {"classes"}
     if (splits.num_classes or 0) > 1:
         judged.add("samples")
     if (judged | {"classifier"}) & set(names):
         judge = classifier(splits, path)
-    if "classifier" in names:
-        networks.append(judge)
     return {
-        "networks": networks,
+        "networks": [judge] if "classifier" in names else [],
         "judge": judge if judged & set(names) else None,
     }
 
@@ -121,7 +117,6 @@ def evaluate(
     metrics=None,
     *,
     classifier=None,
-    dinov2=None,
     split="test",
     name="",
     keep=False,
@@ -136,7 +131,7 @@ def evaluate(
         model: `ClosedLoopAutoencoder` with the weights to evaluate.
         options, workdir, splits: of the run, or of a preset without one.
         metrics: as the flag; `None` for the metrics of the options.
-        classifier, dinov2, split: as the flags.
+        classifier, split: as the flags.
         name: str, what tells this evaluation from the run's own.
         keep: bool, whether a file of more images or metrics of the same model
             stays. The name then says what this evaluation lacks.
@@ -151,7 +146,7 @@ def evaluate(
     building.check_metrics(names, splits, model)
     path = classifier or workdir.classifier(splits)
     limit = getattr(options, "evaluation_limit", building.MOST_IMAGES)
-    networks = _networks(names, splits, path, dinov2)
+    networks = _networks(names, splits, path)
     images, labels = splits.arrays(split, limit)
     train = splits.arrays("train", limit)
     interruption.check()
@@ -226,9 +221,6 @@ def lines(result):
         said.append(f"{distances['network']['name']}: {_numbers(distances)}")
     if "samples" in result:
         said.append(f"samples: {_numbers(result['samples'])}")
-        for distances in result["samples"]["distributions"]:
-            name = distances["network"]["name"]
-            said.append(f"samples, {name}: {_numbers(distances)}")
     said.append(
         f"{result['images']} of the {result['images_of_split']} images of the "
         f"split {result['split']} of {result['dataset']}. Written to "

@@ -30,7 +30,6 @@ FIGURES = {
     "PSNR, dB": ("psnr", "{:.2f}"),
     "Fréchet": ("frechet_distance", "{:.2f}"),
     "of samples": ("samples", "{:.2f}"),
-    "retrieval": ("retrieval", "{:.3f}"),
     "same class": ("same_class", "{:.3f}"),
     "nearest subspace": ("nearest_subspace_accuracy", "{:.3f}"),
     "5-NN": ("centered_knn_accuracy", "{:.3f}"),
@@ -49,11 +48,9 @@ OF_STUDY = {
     ),
     "players": (*IMAGES, *WHOLE),
     "time": (*IMAGES, "zeros", "steps", "seconds"),
-    "published": (
-        *("PSNR, dB", "retrieval", "same class", "nearest subspace", "zeros"),
-        "seconds",
-    ),
 }
+# The first seed searches for rates: the page has what played with others, too.
+SEARCH = "players"
 LEAD = """\
 Claims, the rules that judge them, and what came out. *Our game* is that of the
 flag files: a rate reduction in one pass, with a memory of many batches, the
@@ -65,15 +62,13 @@ run*."""
 RULES = """\
 The rules are in [studies/verdicts.py](../../studies/verdicts.py). Where there
 are several seeds, means are judged. The rules on our game are older than their
-runs. So are the rules on the published game, with three exceptions. The
-thresholds of clothes came after figures of validation images, by which the
-game's settings were chosen. The rule of fifteen pairs of rates came when nine
-pairs had run. The rule of the clothes' rates, and the search for rates with
-smaller batches, came when one pair had run."""
+runs. So are the rules on the published game, with three exceptions: the
+thresholds of clothes, the fifteen pairs of rates, and the clothes' rates came
+when some of their runs were there."""
 ELSEWHERE = """\
 Which options matter, and the weights of the multi-stage term:
-[options](../options.md). The published game at other rates and with smaller
-batches: [the published game](../published.md)."""
+[options](../options.md). The published game, at other rates and with smaller
+batches: [its page](../published.md)."""
 PICTURES = {
     "batches": {
         "digits": "The published game with smaller batches: regenerations of "
@@ -91,13 +86,13 @@ A row is of one run, or of three seeds: then ± is their standard deviation.
 share of regenerations that a classifier of real images puts in the image's
 class; the row *test images* has what it says of the images themselves.
 *Fréchet*: a distance between images and regenerations in that classifier's
-features, which compares with no others; *of samples*: the same of new images.
+features, which compares with no others; *of samples*: the same of new images,
+by the first seed. It trained a second time for samples, other sets and noise.
 *5-NN*: accuracy of five neighbours of centred features among 5,000 training
 images. *Nearest subspace*: accuracy of the subspaces of 10 components that the
-classes of these span. *Retrieval*: the share of regenerations whose nearest
-neighbour among the features of all test images is their own image. *Zeros*: the
-share of the codes that are 0, by stage. *Seconds*: of training, by the clock,
-beside other work. Steps of equal time are counted by the processor."""
+classes of these span. *Zeros*: the share of the codes that are 0, by stage.
+*Seconds*: of training, by the clock, beside other work. Steps of equal time are
+counted by the processor."""
 
 
 def picture_of(study, data):
@@ -126,10 +121,11 @@ def marked(name, rows, table):
 def cell(rows, figure):
     """A figure of a run's seeds as text."""
     path, form = FIGURES[figure]
-    values = [look_up(row, path) for row in rows]
+    # Samples are of the first seed alone.
+    values = [v for row in rows if (v := look_up(row, path)) is not None]
     if any(row["failed"] for row in rows):
         return "not finite"
-    if None in values:
+    if not values:
         return ""
     if isinstance(values[0], bool):
         return "yes" if values[0] else "no"
@@ -143,14 +139,14 @@ def cell(rows, figure):
 
 def table_of(data, columns, names, table):
     """A Markdown table of runs on a set; empty without rows."""
-    # All rows of the study have this figure, and rows of others may lack it.
-    path, _ = FIGURES[columns[1]]
+    of_images = set(columns) - {"labels", *WHOLE}
+    paths = [FIGURES[each][0] for each in of_images]
     found = {}
     for name in names:
         rows = [
             row
             for row in table.of(data, name)
-            if row["failed"] or look_up(row, path) is not None
+            if row["failed"] or any(look_up(row, path) for path in paths)
         ]
         if rows:
             found[name] = rows
@@ -179,54 +175,10 @@ def study_of(name, table):
     missing = f"Of {len(study.runs)} runs {count} are to be measured."
     parts = [f"## {study.title}", study.question, missing if count else ""]
     for data, names in by_data.items():
+        if name == SEARCH:
+            names = [n for n in names if len(table.of(data, n)) > 1]
         parts.append(table_of(data, OF_STUDY[name], names, table))
     return "\n\n".join(part for part in parts if part)
-
-
-def unseen_of(table):
-    """Tables of unseen images and of noise; empty without rows."""
-    tables = [_unseen_of(data, table) for data in SETS]
-    if not any(tables):
-        return ""
-    return "\n\n".join(
-        [
-            "## Unseen images, and noise",
-            "PSNR in dB of images of sets that training never saw, and of test "
-            "images with Gaussian noise of deviation σ in units of [0, 1]: "
-            "as they are regenerated and, after the comma, with the λ of the "
-            "first stage that is best on validation images.",
-            *filter(None, tables),
-        ]
-    )
-
-
-def _unseen_of(data, table):
-    rows = {
-        name: found[0]
-        for name in dict.fromkeys(
-            run.name for run in plan.quality() if run.data == data
-        )
-        if (found := table.of(data, name)) and found[0].get("unseen")
-    }
-    if not rows:
-        return ""
-    first = next(iter(rows.values()))
-    levels = [f"σ = {level}" for level in first["noise"]]
-    body = [
-        [
-            marked(name, [row], table),
-            *(f"{psnr:.2f}" for psnr in row["unseen"].values()),
-            *map(_noise_cell, row["noise"].values()),
-        ]
-        for name, row in rows.items()
-    ]
-    title = f"trained on {TITLES[data]}"
-    return markdown([title, *first["unseen"], *levels], body)
-
-
-def _noise_cell(found):
-    ways = "reconstruction", "chosen sparsity"
-    return ", ".join(f"{found[w]['psnr']:.2f}" for w in ways if w in found)
 
 
 # === Page ===
@@ -297,7 +249,6 @@ def page(table):
         "## Reading the tables",
         LEGEND,
         *(study_of(name, table) for name in OF_STUDY),
-        unseen_of(table),
         ELSEWHERE,
         "## Where the figures come from",
         about(table.rows),

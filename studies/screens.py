@@ -30,11 +30,10 @@ SETTLED, SCROLLED = 20_000, 2_000  # milliseconds
 
 
 def of_explorer(tab):
-    """Three tabs of the explorer."""
+    """Both tabs of the explorer."""
     for preset, name, height, picture in (
         ("csc_ctrl_digits", "Change", 860, "explorer.png"),
         ("csc_ctrl_photographs", "Look", 1150, "explorer_photographs.jpg"),
-        ("csc_ctrl_photographs", "Restore", 800, "explorer_restore.jpg"),
     ):
         model = ClosedLoopAutoencoder.from_preset(preset)
         blocks = pages.build(model, preset, explorer.examples_of(model))

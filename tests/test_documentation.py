@@ -49,10 +49,7 @@ SMALLER = {
     ),
 }
 # They have no examples, and need Gradio, whose import takes seconds.
-EXTRA = {
-    f"keras_csc.explorer.{name}"
-    for name in ("page", "own_pages", "restore_tab")
-}
+EXTRA = {f"keras_csc.explorer.{name}" for name in ("page", "own_pages")}
 OPTIONS = other_options.COMMANDS
 
 

@@ -152,7 +152,6 @@ PROJECT = TOML["project"]
 NOT_IMPORTED = {"importlib-resources", "tensorboard", "tf-keras"}
 # Imported where they are installed, by extra.
 EXTRAS = {
-    "dinov2": {"keras_hub": "keras-hub"},
     "explore": {"gradio": "gradio", "starlette": "starlette"},
     "hub": {"huggingface_hub": "huggingface-hub", "kagglehub": "kagglehub"},
     "runtimes": {
@@ -232,7 +231,7 @@ SAVED = (
 def saved_classes():
     found = set()
     for module in pkgutil.walk_packages(keras_csc.__path__, "keras_csc."):
-        if module.name.endswith(("explorer.page", "own_pages", "restore_tab")):
+        if module.name.endswith(("explorer.page", "own_pages")):
             continue  # It needs Gradio.
         module = importlib.import_module(module.name)
         for _, value in inspect.getmembers(module, inspect.isclass):

@@ -12,8 +12,6 @@ import numpy as np
 import tensorflow as tf
 
 from keras_csc.callbacks.checkpoints import steps_taken
-from keras_csc.metrics import code_density
-from keras_csc.metrics import dead_atoms
 from keras_csc.metrics import peak_signal_to_noise_ratio
 from keras_csc.terminal import LiveLine
 from keras_csc.terminal import duration
@@ -266,8 +264,8 @@ def _layer_scalars(model, images):
     for layer, code in zip(model.encoder.coding_layers, codes):
         code = np.asarray(keras.ops.cast(code, "float32"))
         scalars[f"zero_fraction/{layer.name}"] = float(np.mean(code == 0))
-        share = len(dead_atoms(code_density(code))) / code.shape[-1]
-        scalars[f"dead_atoms/{layer.name}"] = share
+        active = np.any(np.not_equal(code, 0), axis=(0, 1, 2))
+        scalars[f"dead_atoms/{layer.name}"] = float(np.mean(~active))
         scalars[f"operator_norm/{layer.name}"] = _number(layer.operator_norm)
     return scalars
 

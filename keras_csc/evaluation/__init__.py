@@ -11,5 +11,4 @@ from keras_csc.evaluation.evaluating import sample_figures
 from keras_csc.evaluation.networks import FeatureExtractor
 from keras_csc.evaluation.networks import ImageClassifier
 from keras_csc.evaluation.networks import classifier_extractor
-from keras_csc.evaluation.networks import dinov2_extractor
 from keras_csc.evaluation.networks import fit_classifier

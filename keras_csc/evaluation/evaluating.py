@@ -12,7 +12,6 @@ from keras_csc.evaluation.quality import reconstruction_figures
 from keras_csc.evaluation.quality import reference_figures
 from keras_csc.evaluation.stages import code_figures
 from keras_csc.pixels import from_pixels
-from keras_csc.terminal import Progress
 
 Evaluation = collections.namedtuple(
     "Evaluation", ["figures", "features", "reconstructions", "samples"]
@@ -101,7 +100,6 @@ def evaluate(
             train_images,
             judge,
             own_classes,
-            [network for network in networks if network is not judge],
         )
         figures["samples"] = found.figures
         between()
@@ -116,7 +114,6 @@ def sampling_figures(
     train_images,
     judge,
     own_classes,
-    networks=(),
 ):
     """`sample_figures` of as many samples as there are images.
 
@@ -132,16 +129,13 @@ def sampling_figures(
         labels,
         train_images,
         judge,
-        networks,
         reconstructions=reconstructions,
     )
     about = {"seed": 0, "density": model.density.get_config()}
     return found._replace(figures={**about, **found.figures})
 
 
-def sample_figures(
-    made, images, labels, train_images, judge=None, networks=(), **others
-):
+def sample_figures(made, images, labels, train_images, judge=None, **others):
     """Measures images that any model made at random.
 
     Args:
@@ -150,7 +144,6 @@ def sample_figures(
         labels: ints `(n,)`, classes that `made` are to be of; -1 for any.
         train_images: uint8 array `(m, height, width, channels)`.
         judge: `FeatureExtractor` of a classifier, or `None`.
-        networks: list of other `FeatureExtractor`.
         **others: float arrays of images. `nearest` also has their distances to
             the nearest training image, by their names.
 
@@ -159,9 +152,9 @@ def sample_figures(
         asked for, and the following. `nearest` has the mean distances of
         samples, images and others to the nearest training image, by
         `metrics.nearest_images`. `distribution` is `compare` of the judge, or
-        `None` without one, and `distributions` of the other networks. If there
-        are enough training images, `of_training_images` in them is `compare`
-        with training images in the place of samples.
+        `None` without one. If there are enough training images,
+        `of_training_images` in it is `compare` with training images in the
+        place of samples.
     """
     train = from_pixels(train_images)
     distances, nearest = metrics.nearest_images(made, train)
@@ -171,7 +164,6 @@ def sample_figures(
         **class_figures(judge, images, made, labels),
         "nearest": {"samples": float(np.mean(distances))},
         "distribution": judge and _distribution(judge, *sets),
-        "distributions": [_distribution(each, *sets) for each in networks],
     }
     for name, each in {"images": from_pixels(images), **others}.items():
         distances, _ = metrics.nearest_images(each, train)
@@ -198,19 +190,12 @@ def compare(extractor, images, reconstructions):
     Returns:
         Dict of the figures, with the network that they belong to.
     """
-    real = _features(extractor, images, "images")
-    made = _features(extractor, reconstructions, "reconstructions")
+    real, made = (extractor(each)[0] for each in (images, reconstructions))
     precision, recall = metrics.precision_recall(real, made)
     return {
         "network": extractor.about,
         "images": len(images),
         "frechet_distance": metrics.frechet_distance(real, made),
-        "kernel_distance": metrics.kernel_distance(real, made),
         "precision": precision,
         "recall": recall,
     }
-
-
-def _features(extractor, images, what):
-    progress = Progress(f"{extractor.name}: {what}", len(images))
-    return extractor(images, progress=progress.update)[0]

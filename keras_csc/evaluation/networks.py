@@ -1,8 +1,5 @@
 """The networks whose features measure images, and the names they give."""
 
-import hashlib
-import os
-
 import keras
 import tensorflow as tf
 from keras import initializers
@@ -129,19 +126,13 @@ def fit_classifier(classifier, batches, steps):
     classifier.fit(batches, steps_per_epoch=steps, shuffle=False, verbose=0)
 
 
-# What DINOv2 is given: pixels a side, and mean and standard deviation of RGB.
-DINOV2_SIDE = 224
-DINOV2_MEAN = 0.485, 0.456, 0.406
-DINOV2_DEVIATION = 0.229, 0.224, 0.225
-
-
 class FeatureExtractor:
     """Features and class probabilities of images, from a named network.
 
     Args:
         describe: function from a tensor of images `(batch, height, width,
             channels)` in [-1, 1] to `(features, probabilities)`, or to
-            `(features,)`.
+            `(features,)`. It may call any network, such as DINOv2.
         name: str, to be named with every figure.
         about: dict of what identifies the network and its input.
 
@@ -149,8 +140,6 @@ class FeatureExtractor:
         images: uint8 array `(n, height, width, channels)`, or floats in
             [-1, 1], which are clipped to that range.
         batch_size: int.
-        progress: function that is called with the number of images done, or
-            `None`.
 
     Returns:
         `(features, probabilities)`, float32 arrays of shapes `(n, d)` and
@@ -166,8 +155,8 @@ class FeatureExtractor:
             reduce_retracing=True,
         )
 
-    def __call__(self, images, batch_size=100, progress=None):
-        return by_batches(self._describe, images, batch_size, progress)
+    def __call__(self, images, batch_size=100):
+        return by_batches(self._describe, images, batch_size)
 
 
 def classifier_extractor(path):
@@ -202,73 +191,3 @@ def classifier_extractor(path):
         f"{'unknown' if accuracy is None else format(accuracy, '.3f')}",
         {"file": str(path), "sha256": digest(path), **record},
     )
-
-
-def dinov2_extractor(preset="dinov2_large"):
-    """The extractor of a DINOv2 network of KerasHub.
-
-    The features are the class token after the last normalisation: 1,024 numbers
-    with `dinov2_large`. There are no probabilities. Stein et al. compare
-    generators by these features of 50,000 images. Images are prepared as in
-    their code, [dgm-eval](https://github.com/layer6ai-labs/dgm-eval). They are
-    rounded to 8 bits and brought to 224x224 as Pillow does: by antialiased
-    bicubic interpolation, rounded after each direction. Then ImageNet's mean
-    and standard deviation normalise them. Grey images get three equal channels.
-
-    The features were never compared with dgm-eval's, because the published
-    weights were not at hand.
-
-    Args:
-        preset: name of a network that KerasHub downloads the first time, or a
-            preset's folder or URI.
-
-    Returns:
-        `FeatureExtractor`. Weights that KerasHub does not publish are named
-        with their SHA-256.
-
-    Raises:
-        ImportError: without the package `keras_hub`.
-        ValueError: if the network can not be loaded.
-
-    References:
-        - [Oquab et al., 2023](https://arxiv.org/abs/2304.07193)
-        - [Stein et al., 2023](https://arxiv.org/abs/2306.04675)
-    """
-    from keras_hub.models import DINOV2Backbone
-
-    shape = (DINOV2_SIDE, DINOV2_SIDE, 3)
-    try:
-        network = DINOV2Backbone.from_preset(
-            preset, image_shape=shape, dtype="float32"
-        )
-    except (OSError, KeyError, TypeError, ValueError) as error:
-        reason = str(error).partition(". ")[0]
-        raise ValueError(
-            f"KerasHub could not load the DINOv2 network {preset!r}. Give a "
-            "name such as dinov2_large, or the folder of a preset. The error "
-            f"was: {reason}."
-        ) from error
-    weights = hashlib.sha256()
-    for each in network.get_weights():
-        weights.update(each.tobytes())
-    hashed = weights.hexdigest()
-    name = f"KerasHub {os.path.basename(preset.rstrip('/'))}"
-    if preset not in DINOV2Backbone.presets:
-        name += f", weights {hashed[:12]}"
-    return FeatureExtractor(
-        lambda images: (network({"images": dinov2_input(images)})[:, 0],),
-        name,
-        {"sha256": hashed, "resize": "bicubic to 224x224"},
-    )
-
-
-def dinov2_input(images):
-    """What DINOv2 is given of images; see `dinov2_extractor`.
-
-    The mean has three channels, and so has what is made of grey images.
-    """
-    images = tf.round((images + 1.0) * 127.5)
-    for size in (tf.shape(images)[1], DINOV2_SIDE), (DINOV2_SIDE, DINOV2_SIDE):
-        images = tf.image.resize(images, size, "bicubic", antialias=True)
-        images = tf.round(tf.clip_by_value(images, 0.0, 255.0))
-    return (images / 255.0 - DINOV2_MEAN) / DINOV2_DEVIATION

@@ -9,7 +9,7 @@ BATCH = 250
 MOST_PIXELS = 2**20  # of a batch
 
 
-def by_batches(function, arrays, batch_size=BATCH, progress=None):
+def by_batches(function, arrays, batch_size=BATCH):
     """What a function makes of all images, as a graph, batch by batch.
 
     Args:
@@ -19,7 +19,6 @@ def by_batches(function, arrays, batch_size=BATCH, progress=None):
         arrays: array with a row for every image, or a tuple of such arrays.
             uint8 is brought to [-1, 1], and floats stay what they are.
         batch_size: int, most images in a batch; fewer if they are large.
-        progress: function that is called with the number of images done.
     """
     arrays = arrays if isinstance(arrays, tuple) else (arrays,)
     if not isinstance(function, tf.types.experimental.PolymorphicFunction):
@@ -31,8 +30,6 @@ def by_batches(function, arrays, batch_size=BATCH, progress=None):
         parts = (as_floats(each[start : start + size]) for each in arrays)
         outputs = function(*(tf.constant(each) for each in parts))
         found.append(tf.nest.map_structure(np.asarray, outputs))
-        if progress:
-            progress(min(start + size, count))
     return tf.nest.map_structure(lambda *parts: np.concatenate(parts), *found)
 
 

@@ -13,7 +13,7 @@ from keras_csc.evaluation.passes import by_batches
 from keras_csc.evaluation.stages import stage_figures
 from keras_csc.evaluation.stages import stage_numbers
 from keras_csc.metrics.features import rows
-from keras_csc.metrics.reconstruction import scales_that_fit
+from keras_csc.metrics.reconstruction import SSIM_WINDOW
 from keras_csc.pixels import from_pixels
 
 _PSNR = tf.function(
@@ -28,21 +28,16 @@ def reconstruction_figures(model, images, batch_size=BATCH):
     Returns:
         `(features, reconstructions, again, figures)`. `features` are as in
         `encode`, `reconstructions` are float32 images, and `again` are their
-        features. `figures` is a dict with `psnr` (dB), `ssim`, `ms_ssim`,
-        `ms_ssim_scales`, `cosine`, `retrieval`, `pixel_retrieval`,
-        `effective_rank`, and `stage_figures`. `ssim` is `None` for images
-        without room for its window, `ms_ssim` without room for two scales.
+        features. `figures` is a dict with `psnr` (dB), `ssim`, `cosine`,
+        `retrieval`, `pixel_retrieval`, `effective_rank`, and `stage_figures`.
+        `ssim` is `None` for images without room for its window.
 
     Raises:
         ValueError: if all features are zero.
     """
-    scales = scales_that_fit(*images.shape[1:3])
-    qualities = {
-        "psnr": metrics.peak_signal_to_noise_ratio,
-        "ssim": metrics.structural_similarity,
-        "ms_ssim": metrics.multiscale_structural_similarity,
-    }
-    known = list(qualities)[: min(scales, 2) + 1]
+    qualities = {"psnr": metrics.peak_signal_to_noise_ratio}
+    if min(images.shape[1:3]) >= SSIM_WINDOW:
+        qualities["ssim"] = metrics.structural_similarity
 
     def measure(images):
         output = model.encoder.activations(images)
@@ -51,7 +46,7 @@ def reconstruction_figures(model, images, batch_size=BATCH):
             output.features,
             made,
             model.encode(made),
-            {name: qualities[name](images, made) for name in known},
+            {name: of(images, made) for name, of in qualities.items()},
             stage_numbers(model, output),
         ]
 
@@ -65,9 +60,8 @@ def reconstruction_figures(model, images, batch_size=BATCH):
         )
     vectors = rows(features), rows(again)
     figures = {
-        **dict.fromkeys(qualities),
+        "ssim": None,
         **{name: float(values.mean()) for name, values in found.items()},
-        "ms_ssim_scales": scales,
         "cosine": metrics.cosine_similarity(*vectors),
         "retrieval": metrics.retrieval_rate(*vectors),
         "pixel_retrieval": metrics.retrieval_rate(from_pixels(images), made),

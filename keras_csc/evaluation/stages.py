@@ -7,6 +7,7 @@ from keras_csc import metrics
 from keras_csc.evaluation.passes import as_floats
 from keras_csc.evaluation.passes import by_batches
 
+RARE = 0.01  # the largest share of places of a rare atom
 MOST_SOLVED = 250
 SOLVED, TOLERANCE = 600, 1e-5  # most steps of a solution, and its gap
 STOPS = (1, 2, 3, 5, 10, 20, 50)
@@ -57,9 +58,10 @@ def stage_figures(model, stages):
         - `drawn_error`: `Σ(ẑ - z)² / Σz²`.
         - `dictionaries`: a dict of such lists, as follows.
 
-        `dead_atoms` and `rare_atoms` are shares of the `atoms`, as in
-        `metrics.dead_atoms` and `metrics.rare_atoms`. `coherence` is
-        `metrics.mutual_coherence`, with the layer's `nonnegative`.
+        `dead_atoms` and `rare_atoms` are shares of the `atoms`: of atoms that
+        are active nowhere, and of others that are active at 1% of the places at
+        most. `coherence` is `metrics.mutual_coherence`, with the layer's
+        `nonnegative`.
     """
     zeros = [float(1 - numbers["density"].mean()) for numbers in stages]
     figures = {"zero_fraction": zeros}
@@ -81,12 +83,9 @@ def stage_figures(model, stages):
     densities = [numbers["density"].mean(0) for numbers in stages]
     figures["dictionaries"] = {
         "atoms": [len(density) for density in densities],
-        "dead_atoms": [
-            len(metrics.dead_atoms(density)) / len(density)
-            for density in densities
-        ],
+        "dead_atoms": [float(np.mean(density == 0)) for density in densities],
         "rare_atoms": [
-            len(metrics.rare_atoms(density)) / len(density)
+            float(np.mean((density > 0) & (density <= RARE)))
             for density in densities
         ],
         "coherence": [

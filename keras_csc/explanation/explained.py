@@ -1,6 +1,5 @@
 """What an explanation holds: programs and their solutions, atom by atom."""
 
-import collections
 import dataclasses
 import functools
 
@@ -10,15 +9,6 @@ import tensorflow as tf
 from keras_csc import ops
 from keras_csc.validation import check_integer
 from keras_csc.validation import shown
-
-Nearest = collections.namedtuple("Nearest", ["items", "distances"])
-Nearest.__doc__ = """What is nearest to the features of an image.
-
-Fields:
-    items: array `(n,)`, nearest first: labels of classes, or rows of the
-        training features.
-    distances: float64 array `(n,)`.
-"""
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -204,7 +194,10 @@ class StageExplanation:
 
     def default_counts(self):
         """1, 2, 5, 10, 20, 50, ... up to all atoms."""
-        return rising_counts(self.codes.shape[-1])
+        most = self.codes.shape[-1]
+        scales = 10 ** np.arange(len(str(most)))
+        counts = np.outer(scales, (1, 2, 5)).ravel()
+        return [*counts[counts < most].tolist(), most]
 
     def at(self, row, column):
         """The codes at a pixel of the image.
@@ -285,13 +278,6 @@ class StageExplanation:
         return made[0].numpy()
 
 
-def rising_counts(most):
-    """1, 2, 5, 10, 20, 50, ... and at last `most`."""
-    scales = 10 ** np.arange(len(str(most)))
-    counts = np.outer(scales, (1, 2, 5)).ravel()
-    return [*counts[counts < most].tolist(), most]
-
-
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Explanation:
     """What an autoencoder's encoder sees in one image.
@@ -301,13 +287,8 @@ class Explanation:
         features: float32 array `(feature_dim,)`, or for a model of maps
             `(map_height, map_width, feature_dim)`; of norm 1.
         stages: tuple of `StageExplanation`, from the image upwards.
-        classes: `Nearest` classes by the distance of their subspaces, or
-            `None` without labelled training features.
-        neighbors: `Nearest` rows of the training features, or `None` without.
     """
 
     image: np.ndarray
     features: np.ndarray
     stages: tuple
-    classes: Nearest
-    neighbors: Nearest

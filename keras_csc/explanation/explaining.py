@@ -4,29 +4,15 @@ import dataclasses
 
 import numpy as np
 import tensorflow as tf
-from sklearn.neighbors import NearestNeighbors
 
 from keras_csc.explanation.explained import Explanation
-from keras_csc.explanation.explained import Nearest
 from keras_csc.explanation.explained import StageExplanation
-from keras_csc.metrics.features import recentered
-from keras_csc.metrics.features import rows
-from keras_csc.metrics.features import subspace_distances
-
-MOST_COMPONENTS = 10
 
 
-def explain(
-    model,
-    image,
-    train_features=None,
-    train_labels=None,
-    neighbors=5,
-    sparsity=None,
-):
+def explain(model, image, sparsity=None):
     """Tells which atoms make an image, stage by stage; see `Explanation`.
 
-    `model.explain(image, ...)` calls it, with the same other arguments.
+    `model.explain(image, sparsity)` calls it.
 
     The codes of all stages are kept, with `4 · atoms / strides²` bytes a pixel
     of the stage's input. For half a megapixel and 48 atoms this is 24 MB in the
@@ -37,12 +23,6 @@ def explain(
         model: `ClosedLoopAutoencoder`.
         image: float tensor `(1, height, width, channels)` in [-1, 1].
             `model.explain` takes `(height, width, channels)`, uint8 too.
-        train_features: array, features of training images as `model.encode`
-            makes them (maps: of images of this size). The nearest are found
-            after centring, as what all features share hides how they differ.
-        train_labels: ints `(n,)`, the classes of `train_features`, -1 for
-            unlabelled, to find the nearest subspace.
-        neighbors: int, how many neighbours to name.
         sparsity: float, `λ` of the first stage instead of its own.
 
     Raises:
@@ -55,8 +35,6 @@ def explain(
             "‖z‖₁ is known here."
         )
     output = encoder.activations(image, sparsity=sparsity)
-    features = output.features.numpy()
-    near, classes = _nearest(features, train_features, train_labels, neighbors)
     stages, below = [], None
     drawn = model.decoder.codes(output.features)
     for number, layer in enumerate(encoder.coding_layers):
@@ -85,30 +63,8 @@ def explain(
         )
         also = dataclasses.replace(below, codes=_array(drawn[number])[0])
         stages.append(dataclasses.replace(below, drawn=also))
-    return Explanation(
-        _array(image)[0], features[0], tuple(stages), classes, near
-    )
-
-
-def _nearest(features, train, labels, neighbors):
-    """Neighbours and classes, as in `Explanation`."""
-    if train is None:
-        if labels is not None:
-            raise ValueError("`train_labels` need `train_features`.")
-        return None, None
-    train, features = rows(np.asarray(train)), rows(features)
-    centered, own = recentered(train, features)
-    search = NearestNeighbors(n_neighbors=neighbors).fit(centered)
-    distances, items = search.kneighbors(own)
-    near = Nearest(items[0], distances[0])
-    if labels is None:
-        return near, None
-    components = min(MOST_COMPONENTS, train.shape[1] - 1)
-    (distances,), classes = subspace_distances(
-        train, labels, features, components
-    )
-    order = np.argsort(distances, kind="stable")
-    return near, Nearest(classes[order], distances[order])
+    features = output.features.numpy()[0]
+    return Explanation(_array(image)[0], features, tuple(stages))
 
 
 def _affine(encoder, number, signal):

@@ -19,7 +19,6 @@ from keras_csc.models.inputs import LEAST_SIZE
 from keras_csc.pixels import from_pixels
 from keras_csc.validation import check_integer
 from keras_csc.validation import check_integers
-from keras_csc.validation import check_number
 
 COUNT = 12
 LOOKED_THROUGH = 500
@@ -103,9 +102,7 @@ def _psnr(image, other):
     return float(peak_signal_to_noise_ratio(image[None], other[None])[0])
 
 
-def change(
-    model, seen, stage=1, sparsity=None, steps=None, kept=1.0, factors=()
-):
+def change(model, seen, stage=1, sparsity=None, steps=None, factors=()):
     """Changes the codes of a stage of an image, in the order of the arguments.
 
     Args:
@@ -114,8 +111,6 @@ def change(
         stage: int, from 1, next to the image.
         sparsity: float `λ ≥ 0` to solve its program with; `None` for its own.
         steps: int, of the solver; `None` for as many as the model takes.
-        kept: float in [0, 1], share of the coefficients that are not 0 which
-            are kept, the largest ones.
         factors: dict from atoms to what their codes are multiplied by.
 
     Returns:
@@ -130,13 +125,10 @@ def change(
     sparsity = layer.sparsity if sparsity is None else sparsity
     steps = layer.iterations if steps is None else steps
     check_integer(1, steps=steps)
-    check_number("[0, 1]", kept=kept)
     codes = found.codes
     if (sparsity, steps) != (layer.sparsity, layer.iterations):
         signal = tf.constant(found.signal[None])
         codes = layer.solve(signal, float(sparsity), steps)[0].numpy()
-    if kept < 1:
-        codes = _largest(codes, kept)
     if factors:
         check_integers(0, codes.shape[-1] - 1, atoms=list(factors))
         codes = codes.copy()
@@ -154,16 +146,6 @@ def change(
     total = found.picture
     psnr = [_psnr(seen.image, each) for each in (total, made)]
     return Changed(found, total, psnr[0], made, psnr[1], classes)
-
-
-def _largest(codes, share):
-    """Keeps the largest share of the codes above 0 in size; others become 0."""
-    places = np.flatnonzero(codes)
-    order = np.argsort(-np.abs(codes.reshape(-1)[places]), kind="stable")
-    chosen = places[order[: round(share * len(places))]]
-    kept = np.zeros_like(codes)
-    kept.reshape(-1)[chosen] = codes.reshape(-1)[chosen]
-    return kept
 
 
 # === Images to choose from ===

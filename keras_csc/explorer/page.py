@@ -15,7 +15,6 @@ from keras_csc.explorer.looking import names_of_classes
 from keras_csc.explorer.looking import read_upload
 from keras_csc.explorer.own_pages import OwnPages
 from keras_csc.explorer.panels import filled
-from keras_csc.explorer.restore_tab import restore_tab
 from keras_csc.validation import check_integer
 
 HOST = "127.0.0.1"
@@ -144,8 +143,6 @@ class _Page:
                         self._look_tab()
                     with gr.Tab("Change", id="change"), gr.Row():
                         self._change_tab(title, tabs)
-                    with gr.Tab("Restore") as tab:
-                        restore_tab(tab, _listen, IMAGE_FILES)
             for event in events:
                 for handler in self.refreshed:
                     event = _listen(event.success, *handler)
@@ -232,13 +229,11 @@ class _Page:
         layers = self.model.encoder.coding_layers
         strongest = max(map(_most_sparsity, layers))
         most = max(MOST_STEPS, *(layer.iterations for layer in layers))
-        share = "Coefficients kept, % of those that are not 0"
         with gr.Column(scale=2, min_width=260):
             number = self._stages("Codes of stage", "kx-stage-change")
             sliders = [
                 gr.Slider(0, strongest, label="λ, the threshold of codes"),
                 gr.Slider(1, most, step=1, label="Solver steps"),
-                gr.Slider(0, 100, 100, step=0.5, label=share),
             ]
             weights = gr.HTML(js_on_load=BUTTONS, elem_id="kx-weights")
             hidden = gr.Textbox("{}", visible=False)
@@ -247,11 +242,9 @@ class _Page:
         with gr.Column(scale=3, min_width=300, elem_classes="kx-first"):
             panel = gr.HTML(elem_id="kx-change")
 
-        def applied(seen, stage, sparsity, steps, kept, weights):
+        def applied(seen, stage, sparsity, steps, weights):
             factors = {int(n): x for n, x in json.loads(weights).items()}
-            found = change(
-                self.model, seen, stage, sparsity, steps, kept / 100, factors
-            )
+            found = change(self.model, seen, stage, sparsity, steps, factors)
             return panels.change_panel(seen, found, self.names)
 
         def weighed(event: gr.EventData):
@@ -291,7 +284,6 @@ class _Page:
         return [
             gr.Slider(maximum=_most_sparsity(layer), value=own, step=finest),
             gr.Slider(maximum=max(most, steps), value=steps),
-            100,
             "{}",
             panels.weights_panel(seen, number, atom),
         ]

@@ -1,4 +1,4 @@
-"""Measures of dictionaries of atoms, and of how codes use them.
+"""Measures of dictionaries of atoms.
 
 Kernels are arrays `(k, k, channels, filters)`, one atom `d_j` a filter.
 """
@@ -6,58 +6,6 @@ Kernels are arrays `(k, k, channels, filters)`, one atom `d_j` a filter.
 import numpy as np
 import tensorflow as tf
 from scipy.optimize import linear_sum_assignment
-
-from keras_csc.validation import check_finite
-from keras_csc.validation import check_number
-
-
-def code_density(codes):
-    """Share of the places at which an atom is active.
-
-    `mean_i,p [z_ipj ≠ 0]`: soft thresholding gives exact zeros.
-
-    Args:
-        codes: array `(..., filters)`.
-
-    Returns:
-        A float64 array `(filters,)` in `[0, 1]`. The density of several batches
-        is the mean of their densities, weighted by the number of images.
-
-    Reference:
-        - feature densities of sparse autoencoders: [Bricken et al., 2023](
-          https://transformer-circuits.pub/2023/monosemantic-features)
-    """
-    check_finite("codes", codes)
-    active = np.not_equal(codes, 0)
-    return np.mean(active, axis=tuple(range(active.ndim - 1)))
-
-
-def dead_atoms(density):
-    """Atoms that are active nowhere.
-
-    Args:
-        density: array `(filters,)`, of `code_density`.
-
-    Returns:
-        Ints, the numbers of the atoms.
-    """
-    return np.flatnonzero(np.equal(density, 0))
-
-
-def rare_atoms(density, threshold=0.01):
-    """Atoms that are active, but on no more than a share of places.
-
-    Args:
-        density: array `(filters,)`, of `code_density`.
-        threshold: float, the largest density of a rare atom.
-
-    Returns:
-        Ints, the numbers of the atoms.
-    """
-    check_number("[0, inf)", threshold=threshold)
-    check_finite("density", density)
-    density = np.asarray(density)
-    return np.flatnonzero((density > 0) & (density <= threshold))
 
 
 def mutual_coherence(kernel, strides=1, nonnegative=False):

@@ -182,38 +182,17 @@ def nearest_subspace_accuracy(
           https://arxiv.org/abs/2105.10446)
         - [Dai et al., 2022, CTRL](https://arxiv.org/abs/2111.06636)
     """
+    train, train_labels = labelled(train_features, train_labels)
     test, test_labels = labelled(test_features, test_labels)
-    distances, classes = subspace_distances(
-        train_features, train_labels, test, components
-    )
-    predicted = classes[np.argmin(distances, axis=1)]
-    return float(np.mean(predicted == test_labels))
-
-
-def subspace_distances(train_features, train_labels, features, components):
-    """Distances of features from the subspace of every class.
-
-    `nearest_subspace_accuracy` takes the class of the smallest one.
-
-    Returns:
-        A tuple of the float64 array `(m, classes)` and the classes
-        `(classes,)`, in the order of their labels.
-    """
-    train, labels = labelled(train_features, train_labels)
     check_integer(1, train.shape[1] - 1, components=components)
-    classes = np.unique(labels)
+    classes = np.unique(train_labels)
     distances = []
     for label in classes:
-        basis = principal_directions(train[labels == label], components)
-        rest = features - features @ basis.T @ basis
+        basis = principal_directions(train[train_labels == label], components)
+        rest = test - test @ basis.T @ basis
         distances.append(np.linalg.norm(rest, axis=1))
-    return np.stack(distances, axis=1), classes
-
-
-def recentered(train, features):
-    """Both arrays less the mean of the first, on the sphere again."""
-    mean = np.mean(train, axis=0)
-    return normalize(train - mean), normalize(features - mean)
+    predicted = classes[np.argmin(distances, axis=0)]
+    return float(np.mean(predicted == test_labels))
 
 
 def knn_accuracy(
@@ -249,7 +228,8 @@ def knn_accuracy(
     train, train_labels = labelled(train_features, train_labels)
     test, test_labels = labelled(test_features, test_labels)
     if centered:
-        train, test = recentered(train, test)
+        mean = np.mean(train, axis=0)
+        train, test = normalize(train - mean), normalize(test - mean)
     classifier = KNeighborsClassifier(n_neighbors=neighbors)
     classifier.fit(train, train_labels)
     return float(classifier.score(test, test_labels))

@@ -1,17 +1,14 @@
 """How far apart two sets of images are, as distributions of features.
 
 Such a figure depends on the network that the features come from, and is to be
-named with it. "FID" and "KID" are figures of the Inception network of Heusel et
-al., which Keras does not have.
+named with it. "FID" is the figure of the Inception network of Heusel et al.,
+which Keras does not have.
 """
 
 import numpy as np
 from scipy import linalg
 from sklearn.metrics import pairwise_distances_chunked
-from sklearn.metrics.pairwise import polynomial_kernel
 from sklearn.neighbors import NearestNeighbors
-
-CHUNK = 1024
 
 
 def frechet_distance(features, others):
@@ -43,39 +40,6 @@ def frechet_distance(features, others):
     distance = difference @ difference + np.trace(first) + np.trace(second)
     distance -= 2 * np.sum(np.sqrt(np.maximum(product, 0)))
     return float(max(distance, 0.0))
-
-
-def kernel_distance(features, others):
-    """Squared maximum mean discrepancy of a cubic kernel, unbiased.
-
-    `MMD² = mean_{i≠j} k(x_i, x_j) + mean_{i≠j} k(y_i, y_j) - 2 mean_{i,j}
-    k(x_i, y_j)`, with `k(x, y) = (xᵀy / d + 1)³`. It takes all rows at once,
-    not means over random subsets. The expectation is the same, with less
-    variance and no seed.
-
-    It is unbiased for sets drawn independently, and so sometimes negative.
-    Images and their own reconstructions are not independent: their `n` pairs
-    among the `n²` of the last mean make the value smaller by `O(1/n)`.
-
-    Args:
-        features: array of shape `(n, d)`, at least 2 rows.
-        others: array of shape `(m, d)`, at least 2 rows.
-
-    Returns:
-        A float.
-
-    References:
-        - [Gretton et al., 2012](https://jmlr.org/papers/v13/gretton12a.html)
-        - [Bińkowski et al., 2018](https://arxiv.org/abs/1801.01401)
-    """
-    features, others = _pair(features, others)
-    within = [
-        (_kernel_sum(rows, rows) - np.sum((np.mean(rows**2, 1) + 1) ** 3))
-        / (len(rows) * (len(rows) - 1))
-        for rows in (features, others)
-    ]
-    across = _kernel_sum(features, others) / (len(features) * len(others))
-    return float(sum(within) - 2 * across)
 
 
 def precision_recall(features, others, neighbors=3):
@@ -152,10 +116,3 @@ def _share_within(queries, rows, neighbors):
         working_memory=256,
     )
     return float(np.mean(np.concatenate(list(within))))
-
-
-def _kernel_sum(rows, columns):
-    return sum(
-        np.sum(polynomial_kernel(rows[start : start + CHUNK], columns))
-        for start in range(0, len(rows), CHUNK)
-    )

@@ -7,7 +7,6 @@ import tensorflow as tf
 
 PSNR_CAP = 100.0
 SSIM_WINDOW = 11
-SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 
 
 def peak_signal_to_noise_ratio(images, reconstructions):
@@ -61,52 +60,6 @@ def structural_similarity(images, reconstructions):
         (images + 1.0) / 2.0,
         (reconstructions + 1.0) / 2.0,
         max_val=1.0,
-        filter_size=SSIM_WINDOW,
-    )
-
-
-def scales_that_fit(height, width):
-    """Scales of `multiscale_structural_similarity` for images of a size.
-
-    There are at most 5. The smallest image, halved one time less than there are
-    scales, rounding up, still holds the window. There are 0 for images smaller
-    than the window.
-    """
-    size, scales = min(height, width), 0
-    while size >= SSIM_WINDOW and scales < len(SCALE_WEIGHTS):
-        size, scales = (size + 1) // 2, scales + 1
-    return scales
-
-
-def multiscale_structural_similarity(images, reconstructions):
-    """Multi-scale structural similarity (MS-SSIM) of every image.
-
-    `MS-SSIM = max(SSIM_M, 0)^{w_M} Π_{j<M} max(C_j, 0)^{w_j}`, averaged over
-    channels. `C_j = (2σ_xx̂ + c₂) / (σ² + σ̂² + c₂)`, averaged over the windows
-    of SSIM, compares images that were halved `j - 1` times by 2x2 means. The
-    paper has `M = 5` scales, for images of 161 pixels and more. Smaller images
-    have the first scales that fit (`scales_that_fit`: 2 for 32 pixels, 3 for
-    64). The paper's weights are then scaled to sum to 1. Such figures compare
-    images of one size only.
-
-    Args:
-        images: floats in `[-1, 1]`, shape `(batch, height, width, channels)`,
-            height and width known and at least 21, for two scales.
-        reconstructions: floats of the same shape, clipped to `[-1, 1]`.
-
-    Returns:
-        A float32 tensor of shape `(batch,)` in `[0, 1]`; 1 if identical.
-
-    Reference:
-        - [Wang et al., 2003](https://doi.org/10.1109/ACSSC.2003.1292216)
-    """
-    images, reconstructions = _image_pair(images, reconstructions, SSIM_WINDOW)
-    weights = SCALE_WEIGHTS[: scales_that_fit(*images.shape[1:3])]
-    return tf.image.ssim_multiscale(
-        (images + 1.0) / 2.0,
-        (reconstructions + 1.0) / 2.0,
-        max_val=1.0,
-        power_factors=[weight / sum(weights) for weight in weights],
         filter_size=SSIM_WINDOW,
     )
 

@@ -207,17 +207,18 @@ class ClosedLoopAutoencoder(PresetModel):
         features = self.encoder.activations(images, sparsity=sparsity).features
         return tiles.cropped(self.decoder(features), images)
 
-    def explain(self, image, *arguments, **named):
+    def explain(self, image, sparsity=None):
         """Tells which atoms make an image; see `explanation.explain`.
 
         Args:
             image: array `(height, width, channels)`, floats in [-1, 1] or
                 uint8 in 0..255; for a model of maps of any size.
+            sparsity: float, `λ` of the first stage instead of its own.
         """
         from keras_csc.explanation import explain
 
         image = self.checked_images(tf.convert_to_tensor(image)[None])
-        return explain(self, image, *arguments, **named)
+        return explain(self, image, sparsity)
 
     def name_atom(self, stage, atom, name):
         """Names an atom, for `explain` and the pages of the model.

@@ -8,9 +8,8 @@ import tensorflow as tf
 
 from keras_csc import metrics
 from keras_csc.evaluation.passes import by_batches
-from keras_csc.explanation.explained import rising_counts
+from keras_csc.evaluation.stages import RARE
 from keras_csc.ops.tensors import to_sphere
-from keras_csc.pixels import from_pixels
 from keras_csc.pixels import to_pixels
 from keras_csc.report.survey import patches
 from keras_csc.visualization.atoms import atom_images
@@ -18,7 +17,6 @@ from keras_csc.visualization.atoms import encoder_atoms
 from keras_csc.visualization.grids import fitted
 
 SMOOTH = 16  # pixels of patches that are not shown as squares
-RARE = 0.01
 CLASSES = 3  # of an atom
 FILTERED = 100  # classes by which atoms are sorted
 BINS, BAR = 24, 64  # of a histogram; pixels of the highest
@@ -249,52 +247,6 @@ def without(model, found, chosen):
             changed = others if others is None else others[start:end].sum()
             losses[key] = lost[start:end].mean(), changed
     return losses
-
-
-def insertion_and_deletion(model, found, numbers):
-    """Curves over the strongest atoms of the first stage, added or removed.
-
-    In every image of `numbers` the atoms go by falling `‖d_j‖² Σ z_j²`.
-    Insertion and deletion are as in Petsiuk et al., "RISE" (2018), here of
-    atoms.
-
-    Returns:
-        Dict of dicts of arrays `(counts, values)`. `"PSNR in dB"` is the mean
-        PSNR of what the decoder draws. With classes, `"same class"` is the
-        share of images nearest to the mean of the same class as with all atoms.
-    """
-    encoder, images = model.encoder, from_pixels(found.images[numbers])
-    codes = encoder.activations(images).codes[0]
-    squares = tf.reduce_sum(tf.square(tf.cast(codes, tf.float32)), (1, 2))
-    kernel = np.asarray(encoder.coding_layers[0].kernel)
-    energies = squares * np.sum(np.square(kernel), axis=(0, 1, 2))
-    ranks = np.argsort(np.argsort(-energies, kind="stable"), kind="stable")
-    counts = [0, *rising_counts(codes.shape[-1])]
-    means = class_means(found)
-
-    def measure(kept):
-        kept = tf.cast(kept[:, None, None], codes.dtype)
-        features = encoder.features_of(0, codes * kept)
-        made = model.decode(features, image_size=images.shape[1:3])
-        psnr = metrics.peak_signal_to_noise_ratio(images, made)
-        nearest = np.zeros(len(images))
-        if means is not None:
-            nearest = np.argmax(np.asarray(features) @ means.T, axis=1)
-        return np.mean(psnr), nearest
-
-    _, own = measure(ranks >= 0)
-    curves = {"PSNR in dB": {}, "same class": {}}
-    for name, kept in (
-        ("strongest added", lambda count: ranks < count),
-        ("strongest removed", lambda count: ranks >= count),
-    ):
-        psnr, nearest = zip(*(measure(kept(count)) for count in counts))
-        same = np.mean(np.equal(nearest, own), axis=-1)
-        curves["PSNR in dB"][name] = np.array([counts, psnr])
-        curves["same class"][name] = np.array([counts, same])
-    if means is None:
-        del curves["same class"]
-    return curves
 
 
 def class_means(found):

@@ -1,6 +1,7 @@
 """What the page shows of images, of atoms and of classes."""
 
 import numpy as np
+import threadpoolctl
 from sklearn.manifold import TSNE
 
 from keras_csc import html
@@ -10,8 +11,6 @@ from keras_csc.evaluation.stages import code_curve
 from keras_csc.metrics.features import principal_directions
 from keras_csc.ops.tensors import to_sphere
 from keras_csc.pixels import to_pixels
-from keras_csc.report.atoms import insertion_and_deletion
-from keras_csc.report.charts import line_chart
 from keras_csc.visualization import class_similarity
 from keras_csc.visualization.atoms import atom_tiles
 from keras_csc.visualization.atoms import drawn_rows
@@ -74,8 +73,8 @@ def explained(model, found):
     Returns:
         Dict of `drawn` and, if an atom is active, of `growing`. `drawn` has,
         for the first image and every stage, what was found beside what is
-        drawn. `growing` has the images as sums of atoms of the first stage,
-        texts of `code_curve`, and charts of `insertion_and_deletion`.
+        drawn. `growing` has the images as sums of atoms of the first stage, and
+        texts of `code_curve`.
     """
     explanations = [model.explain(found.images[n]) for n in examples(found, 2)]
     stages = explanations[0].stages
@@ -95,12 +94,6 @@ def explained(model, found):
                 for point in code_curve(
                     model.encoder, found.images[:CURVE_IMAGES]
                 )
-            ],
-            "charts": [
-                (title, line_chart(title, lines, "{:,} atoms"))
-                for title, lines in insertion_and_deletion(
-                    model, found, slice(CURVE_IMAGES)
-                ).items()
             ],
         }
     return parts
@@ -192,7 +185,9 @@ def atlas(model, found):
     if side < SIDES[0] or model.encoder.features == "map":
         return None
     side = min(side, SIDES[1])
-    places = TSNE(init="pca", random_state=0).fit_transform(found.vectors)
+    # Threads of OpenMP wait for each other: on busy cores for minutes.
+    with threadpoolctl.threadpool_limits(1, "openmp"):
+        places = TSNE(init="pca", random_state=0).fit_transform(found.vectors)
     places = (places - places.min(0)) / np.ptp(places, axis=0)
     columns, rows = np.minimum(side * places, side - 1).astype("int64").T
     of = rows * side + columns

@@ -1,4 +1,4 @@
-"""The page: what its template is filled with, curves, and the file."""
+"""The page: what its template is filled with, and the file."""
 
 import functools
 import pathlib
@@ -14,7 +14,6 @@ from keras_csc.report.atoms import FILTERED
 from keras_csc.report.atoms import atom_cards
 from keras_csc.report.atoms import atom_pages
 from keras_csc.report.beside import compare
-from keras_csc.report.charts import curves
 from keras_csc.report.survey import survey
 from keras_csc.terminal import Progress
 from keras_csc.version import __version__
@@ -33,7 +32,6 @@ def write_report(
     labels=None,
     class_names=None,
     card=None,
-    log=(),
     about="",
     own_classes=True,
     beside=None,
@@ -42,8 +40,8 @@ def write_report(
 
     It needs no server and no network. It says what the model is, and shows
     images beside their regenerations. An image grows from its atoms, and all
-    atoms have a page each. Classes, a map of the features, samples and the
-    curves of training follow. What there is no data for is left out.
+    atoms have a page each. Classes, a map of the features and samples follow.
+    What there is no data for is left out.
 
     The file is written under a temporary name in the same folder and renamed.
 
@@ -59,7 +57,6 @@ def write_report(
         card: dict of what is known of the model, as in `export_preset`:
             `training`, `recipe` and `evaluation`, each a dict. `training` may
             have `class_names`, the names of the model's classes.
-        log: list of dicts with a `step` and numbers, as in `log.jsonl`.
         about: str, which images these are, or how to get some.
         own_classes: bool, whether the model learned the images' classes. If
             not, and the card has no names, samples have the numbers of the
@@ -84,7 +81,7 @@ def write_report(
             f"{beside[1].encoder.image_shape}"
         )
     progress.advance(1)
-    how = card or {}, log, about, own_classes, beside, progress
+    how = card or {}, about, own_classes, beside, progress
     text = _page(model, name, found, *how)
     progress.advance(1)
     path = pathlib.Path(path)
@@ -94,7 +91,7 @@ def write_report(
     return path
 
 
-def _page(model, name, found, card, log, about, own_classes, beside, progress):
+def _page(model, name, found, card, about, own_classes, beside, progress):
     """Text of the page; `found` is a `Survey` or `None`."""
     parts = {
         "model": _rows(_within(card, "evaluation") or {}),
@@ -122,7 +119,6 @@ def _page(model, name, found, card, log, about, own_classes, beside, progress):
             "name": beside[0],
             **compare(model, beside[1], found, numbers),
         }
-    parts["training"] = curves(log)
     parts["about"] = _rows(
         {key: card.get(key) for key in ("training", "recipe")}
     )

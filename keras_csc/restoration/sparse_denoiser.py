@@ -50,7 +50,7 @@ class SparseDenoiser(PresetModel):
     Args:
         filters: int, atoms of a dictionary, at most `kernel_size²`.
         kernel_size: int from 2 to 10, side of an atom.
-        iterations: int, `K`, at least 1.
+        iterations: int, `K`, from 1 to 100.
         **kwargs: of `keras.Model`, such as `dtype`.
 
     Raises:
@@ -77,7 +77,7 @@ class SparseDenoiser(PresetModel):
         super().__init__(autocast=False, **kwargs)
         check_integer(2, 3 * BLOCK - STRIDE, kernel_size=kernel_size)
         check_integer(1, kernel_size**2, filters=filters)
-        check_integer(1, iterations=iterations)
+        check_integer(1, 100, iterations=iterations)
         self.filters, self.kernel_size = filters, kernel_size
         self.iterations = iterations
         cosines = _cosines(kernel_size)[..., :filters]

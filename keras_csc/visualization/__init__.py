@@ -1,7 +1,6 @@
 """Pictures of images, atoms, codes and features."""
 
 from keras_csc.visualization.atoms import atom_grid
-from keras_csc.visualization.atoms import found_and_drawn
 from keras_csc.visualization.atoms import growing_picture
 from keras_csc.visualization.atoms import pixel_atoms
 from keras_csc.visualization.atoms import strongest_atoms

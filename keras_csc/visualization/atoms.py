@@ -16,7 +16,6 @@ from keras_csc.visualization.grids import table
 ATOM_PIXELS, MOST_ATOMS = 48, 64
 RED, BLUE = (214, 64, 48), (38, 110, 196)
 ATOM = ("atom", "codes", "part")
-BESIDE = ("found", "drawn", "difference")
 
 
 def atom_grid(kernel, columns=None, scale=None):
@@ -42,12 +41,6 @@ def atom_grid(kernel, columns=None, scale=None):
     >>> save_png("atoms.png", atom_grid(layer.kernel))
     """
     kernel = np.asarray(kernel, dtype="float32")
-    if kernel.ndim != 4 or kernel.shape[2] not in (1, 3):
-        raise ValueError(
-            "`kernel` must have shape (k, k, 1 or 3, filters); use "
-            "`pixel_atoms` to see deeper layers in pixels. "
-            f"Received: kernel.shape={kernel.shape}"
-        )
     scale = scale or math.ceil(ATOM_PIXELS / kernel.shape[0])
     atoms = atom_images(kernel[..., :MOST_ATOMS])
     return arrange(image_tiles(atoms, scale), columns, 2)
@@ -189,31 +182,12 @@ def strongest_atoms(explanation, stage=1, maximum=8, side=96):
     return table(rows, labels, ATOM)
 
 
-def found_and_drawn(explanation, stage=1, maximum=5, side=96):
-    """What a stage found in an image, beside what the decoder draws there.
-
-    Each has a column, and so has the difference, drawn less found. The first
-    row is the sum of all atoms, in pixels as in `growing_picture`. The rows
-    below are the codes of the atoms that were found strongest, all on one
-    scale. At the left is `StageExplanation.drawn_error`. No difference is
-    mid-grey or white.
-
-    Args:
-        explanation: `explanation.Explanation`.
-        stage, maximum, side: as in `strongest_atoms`.
-
-    Returns:
-        A `uint8` array of shape `(height, width, 3)`.
-    """
-    rows = drawn_rows(_stage(explanation, stage), maximum)
-    names, errors, tiles = zip(*rows)
-    names = [f"{name}, error {e:.0%}" for name, e in zip(names, errors)]
-    rows = [fitted(on_white(each), side) for each in tiles]
-    return table(rows, BESIDE, names)
-
-
 def drawn_rows(stage, maximum):
-    """The rows of `found_and_drawn`.
+    """What a stage found in an image, what the decoder draws, the difference.
+
+    The sum of all atoms is in pixels, as in `growing_picture`. The codes of the
+    atoms that were found strongest are all on one scale. No difference is
+    mid-grey or white.
 
     Yields:
         `(name, error, tiles)`, of all atoms and of one after another: str,

@@ -75,7 +75,7 @@ def test_values_are_refused_with_the_name_of_their_flag(
 WITHOUT_TENSORFLOW = """
 import shlex, sys
 from keras_csc_cli import console
-names = "gradio huggingface_hub keras keras_hub tensorflow tf2onnx"
+names = "gradio huggingface_hub keras tensorflow tf2onnx"
 sys.modules |= dict.fromkeys(names.split())
 for line in sys.stdin:
     sys.argv[:] = ["keras-csc", *shlex.split(line)]
@@ -303,7 +303,6 @@ def test_choices_are_those_of_the_package():
     assert game | {"num_classes": None} == TranscriptionGame().get_config()
     assert "num_classes" not in game
     assert all(text for _, text in train_options.GAME.values())
-    assert set(train_options.METRICS) < set(others.METRICS)
     assert set(others.FOLDERS) == {"saved_model", "preset", *PACKAGES}
 
 

@@ -4,7 +4,6 @@ import dataclasses
 
 import numpy as np
 import pytest
-from sklearn.preprocessing import normalize
 
 from keras_csc import ops
 from tests.helpers import references
@@ -43,8 +42,6 @@ def make(**changes):
 
 
 IMAGE = draw(8, 8, 1)
-TRAIN = draw(40, 5)
-LABELS = np.arange(40) % 3
 
 
 @pytest.fixture(scope="module", params=MODELS)
@@ -221,34 +218,6 @@ def test_the_pictures_and_what_every_stage_leaves_make_the_image(case):
         np.testing.assert_allclose(made, image, atol=1e-5)
 
 
-# === Features ===
-
-
-def test_classes_and_neighbors_are_the_nearest(model):
-    train = draw(40, 5) + 0.5
-    labels = np.arange(40) % 4 * 10 - 10
-    labels[labels < 0] = -1
-    found = model.explain(IMAGE, train, labels, 3)
-    own, mean = found.features.astype("float64"), train.mean(0)
-    distances = np.linalg.norm(
-        normalize(train - mean) - normalize([own - mean]), axis=1
-    )
-    nearest = np.argsort(distances)[:3]
-    assert found.neighbors.items.tolist() == nearest.tolist()
-    np.testing.assert_allclose(
-        found.neighbors.distances, distances[nearest], rtol=1e-6
-    )
-    expected = {}
-    for label in (0, 10, 20):
-        basis = np.linalg.svd(train[labels == label].astype("float64"))[2][:4]
-        expected[label] = np.linalg.norm(own - own @ basis.T @ basis)
-    order = sorted(expected, key=expected.get)
-    assert found.classes.items.tolist() == order
-    np.testing.assert_allclose(
-        found.classes.distances, [expected[label] for label in order], rtol=1e-5
-    )
-
-
 def test_an_image_without_codes_has_no_shares(model):
     stage = model.explain(IMAGE, sparsity=100.0).stages[0]
     assert stage.zeros == 1 and not stage.shares.any()
@@ -263,10 +232,7 @@ def test_an_image_without_codes_has_no_shares(model):
     [
         ([np.zeros((8, 9, 1))], "8, 8, 1"),
         ([np.full((8, 8, 1), 255.0)], "127.5"),
-        ([IMAGE, None, LABELS], "train_features"),
-        ([IMAGE, TRAIN[:, :4]], "broadcast"),
-        ([IMAGE, TRAIN, LABELS[1:]], "labels"),
-        ([IMAGE, None, None, 5, -1], "sparsity"),
+        ([IMAGE, -1], "sparsity"),
     ],
 )
 def test_what_is_refused(model, arguments, message):

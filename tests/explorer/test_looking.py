@@ -105,23 +105,11 @@ def test_other_steps_are_those_of_a_model_that_takes_them():
     np.testing.assert_allclose(found.stage.codes, fresh.codes, atol=1e-6)
 
 
-@pytest.mark.parametrize("share", [0.0, 0.3])
-def test_kept_coefficients_are_the_largest(case, share):
-    model, seen = case
-    codes = seen.explanation.stages[0].codes
-    found = change(model, seen, kept=share).stage.codes
-    count = round(share * np.count_nonzero(codes))
-    sizes = np.sort(np.abs(codes), axis=None)[::-1]
-    expected = np.where(np.abs(codes) >= sizes[count - 1], codes, 0)
-    np.testing.assert_array_equal(found, expected if count else 0 * codes)
-
-
 def test_wrong_changes_are_refused(case):
     for name, value, said in (
         ("stage", 3, "`stage` must be at most 2"),
         ("sparsity", np.nan, "`sparsity` must be"),
         ("steps", 0, "`steps` must be an integer of at least 1"),
-        ("kept", 1.5, r"`kept` must be a number in \[0, 1\]"),
         ("factors", {3: 0}, "`atoms` must be one or more integers of 0 to 2"),
     ):
         with pytest.raises(ValueError, match=said):

@@ -159,8 +159,6 @@ def test_every_control_changes_the_decoded_image(digits, quiet):
     shown(sparsity=0.12)
     slide(quiet, "Solver steps", 20)
     shown(sparsity=0.12, steps=20)
-    slide(quiet, "Coefficients kept, % of those that are not 0", 20)
-    shown(sparsity=0.12, steps=20, kept=0.2)
     quiet.get_by_role("button", name="As it was").click()
     shown()
     weight = quiet.get_by_label(f"Weight of atom {second}", exact=True)
@@ -207,23 +205,6 @@ def test_a_photograph_is_looked_at(photographs, quiet):
     quiet.locator("#kx-choose button").nth(1).click()
     expect(figures.nth(1)).not_to_have_text(before)
     assert figures.first.inner_text().startswith("48×48 pixels. Press")
-
-
-# === Restore ===
-
-
-def test_a_photograph_is_denoised(digits, quiet):
-    opened(quiet, digits[2], "Restore")
-    said = quiet.locator("#kx-restored-said")
-    wait_for(quiet, "#kx-restored-said", "estimated")
-    estimated = float(said.inner_text().split()[2])
-    assert 23 < estimated < 28
-    before, after = quiet.locator("#kx-restored img").all()[:2]
-    assert before.get_attribute("src") != after.get_attribute("src")
-    slider = quiet.get_by_label("range slider for Noise, of 255; 0: estimated")
-    slider.fill("40")
-    slider.dispatch_event("pointerup")
-    wait_for(quiet, "#kx-restored-said", "Noise of 40.0 of 255, told.")
 
 
 # === All of it ===

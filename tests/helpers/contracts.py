@@ -88,14 +88,20 @@ def check_shapes(make, input_shapes):
         assert tuple(result.shape) == (shape[0], *computed[1:])
 
 
-def check_dtype_policies(make, inputs):
-    """Outputs and weights have the dtypes of the policy."""
+def check_dtype_policies(make, inputs, output_dtype=None):
+    """Outputs and weights have the dtypes of the policy.
+
+    `output_dtype` is that of outputs instead, below float64.
+    """
     for name in POLICIES:
         layer = make(dtype=name)
         policy = keras.DTypePolicy(name)
         result = layer(inputs)
         found = keras.backend.standardize_dtype(result.dtype)
-        assert found == policy.compute_dtype, name
+        expected = policy.compute_dtype
+        if output_dtype and name != "float64":
+            expected = output_dtype
+        assert found == expected, name
         assert layer.trainable_variables
         for variable in layer.variables:
             assert variable.dtype == policy.variable_dtype, variable.path

@@ -6,43 +6,13 @@ import numpy as np
 import pytest
 from scipy.signal import correlate
 
-from keras_csc.metrics import code_density
-from keras_csc.metrics import dead_atoms
 from keras_csc.metrics import match_atoms
 from keras_csc.metrics import mutual_coherence
-from keras_csc.metrics import rare_atoms
 from tests.helpers import references
 
 
 def draw(*shape, seed=0):
     return np.random.default_rng(seed).normal(size=shape)
-
-
-def test_densities_are_counts():
-    codes = np.maximum(draw(7, 3, 4, 5) - 1, 0)
-    expected = [np.mean([z > 0 for z in codes[..., n].flat]) for n in range(5)]
-    np.testing.assert_allclose(code_density(codes), expected)
-    expected = [np.mean(codes[0, ..., n] > 0) for n in range(5)]
-    np.testing.assert_allclose(code_density(codes[0]), expected)
-
-
-@pytest.mark.parametrize("wrong", [np.nan, np.inf])
-def test_codes_are_finite(wrong):
-    with pytest.raises(ValueError, match="`codes` must be finite"):
-        code_density(np.array([[0.0, wrong]]))
-
-
-def test_dead_and_rare_atoms():
-    density = [0.0, 0.5, 0.01, 0.005, 0.0001, 0.02]
-    assert dead_atoms(density).tolist() == [0]
-    assert rare_atoms(density).tolist() == [2, 3, 4]
-    assert rare_atoms(density, threshold=0.02).tolist() == [2, 3, 4, 5]
-    for wrong, name in (
-        ((density, np.nan), "threshold"),
-        ([np.inf], "density"),
-    ):
-        with pytest.raises(ValueError, match=f"`{name}` must be"):
-            rare_atoms(*wrong)
 
 
 # === Coherence ===

@@ -4,7 +4,6 @@ from scipy import linalg
 from scipy.spatial.distance import cdist
 
 from keras_csc.metrics import frechet_distance
-from keras_csc.metrics import kernel_distance
 from keras_csc.metrics import nearest_images
 from keras_csc.metrics import precision_recall
 
@@ -25,27 +24,6 @@ def test_frechet_distance_agrees_with_the_matrix_square_root(n):
     )
     value = frechet_distance(features, others)
     assert value == pytest.approx(expected, rel=1e-5)
-
-
-def brute_force_mmd(x, y):
-    def kernel(a, b):
-        return (np.dot(a, b) / len(a) + 1) ** 3
-
-    def within(rows):
-        n = len(rows)
-        pairs = [(i, j) for i in range(n) for j in range(n) if i != j]
-        return np.mean([kernel(rows[i], rows[j]) for i, j in pairs])
-
-    across = np.mean([kernel(a, b) for a in x for b in y])
-    return within(x) + within(y) - 2 * across
-
-
-def test_kernel_distance_agrees_with_its_double_sums(monkeypatch):
-    monkeypatch.setattr("keras_csc.metrics.generative.CHUNK", 7)
-    features, others = normal(20, 5), normal(13, 5, 1, shift=0.3)
-    expected = brute_force_mmd(features, others)
-    assert kernel_distance(features, others) == pytest.approx(expected)
-    assert kernel_distance(others, features) == pytest.approx(expected)
 
 
 def brute_force_precision(real, made, k):

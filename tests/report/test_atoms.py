@@ -1,4 +1,4 @@
-"""Pages of atoms, and curves over them, against loops over one image."""
+"""Pages of atoms, against loops over one image."""
 
 import numpy as np
 import pytest
@@ -88,34 +88,6 @@ def test_a_sheet_has_every_image_where_it_says(case, monkeypatch, most):
         image = image.reshape(side, step, side, step, 1).mean((1, 3))
         np.testing.assert_allclose(tile, image, atol=1)
         assert (place[0], *place[4:]) == (number, -50, 25)
-
-
-def test_curves_add_and_remove_the_strongest_atoms(case):
-    model, found = case
-    numbers = np.arange(5)
-    curves = atoms.insertion_and_deletion(model, found, numbers)
-    for name, kept in (
-        ("strongest added", lambda ranks, count: ranks < count),
-        ("strongest removed", lambda ranks, count: ranks >= count),
-    ):
-        counts, psnr = curves["PSNR in dB"][name]
-        assert counts.tolist() == [0, 1, 2, 3]
-        for count, value, same in zip(
-            counts, psnr, curves["same class"][name][1]
-        ):
-            values, classes = [], []
-            for number in numbers:
-                stage = model.explain(found.images[number]).stages[0]
-                norms = np.sum(stage.kernel**2, (0, 1, 2))
-                energies = norms * np.sum(stage.codes**2, (0, 1))
-                ranks = np.argsort(np.argsort(-energies, kind="stable"))
-                mask = kept(ranks, count).astype("float32")
-                features, of_image = decoded(model, found, number, mask)
-                values.append(of_image)
-                own = nearest(found, found.features[number])
-                classes.append(nearest(found, features) == own)
-            assert value == pytest.approx(np.mean(values), abs=1e-3)
-            assert same == np.mean(classes)
 
 
 def test_cells_of_the_atlas_are_drawn_from_the_means_of_their_images(case):

@@ -19,18 +19,6 @@ from tests.helpers.pages import pixels
 from tests.helpers.reference_loop import spread_autoencoder
 
 NAMES = ["<script>alerted = 1</script>", 'a & "b"' + "x" * 120, "Ünï"]
-LOG = [
-    {
-        "step": step,
-        "time": 1.0,
-        "objective": 10.0 / step**2,
-        "shown_psnr": 20.0 + step if step != 30 else float("nan"),
-        "zero_fraction/stage_1": 0.5,
-        "zero_fraction/stage_2": 0.6,
-        "images_per_second": 7.0,
-    }
-    for step in range(10, 60, 10)
-]
 CARD = {
     "recipe": {"game": {"objective": "multi"}, "steps": 50},
     "training": {"sessions": [{"command": "train <b>"}]},
@@ -71,7 +59,6 @@ def labelled(tmp_path_factory):
         labels,
         NAMES,
         CARD,
-        LOG,
         "Images of <u>.",
     )
     return model, images, labels, path
@@ -79,7 +66,7 @@ def labelled(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def of_maps(tmp_path_factory):
-    """The same of colour maps, without labels, card and log."""
+    """The same of colour maps, without labels and card."""
     model = make(features="map", image_shape=(8, 8, 3))
     images = draw(12, 3)
     path = tmp_path_factory.mktemp("maps") / "page.html"
@@ -101,7 +88,7 @@ def test_all_parts_are_there_and_linked(page):
     assert set(links) <= set(ids)
     expected = (
         "model reconstructions growing drawn atoms classes subspaces "
-        "samples training about"
+        "samples about"
     )
     assert " ".join(links).startswith(f"content {expected} ")
     regions = [e[1] for e in page.all("div") if e[1].get("role") == "region"]
@@ -140,11 +127,7 @@ def test_images_say_what_they_are(page):
         height, width = pixels(image).shape[:2]
         ratio = int(image[1]["height"]) / int(image[1]["width"])
         assert ratio == pytest.approx(height / width, rel=0.05)
-    keys = page.all("svg", "key")
     for drawing in page.all("svg"):
-        if drawing in keys:  # The name is beside it.
-            assert drawing[1]["aria-hidden"] == "true"
-            continue
         assert drawing[1]["role"] == "img" and drawing[1]["aria-label"]
 
 
@@ -209,7 +192,7 @@ def test_every_atom_has_a_card_the_strongest_first(labelled, page):
         # Maps have no vectors for a class, and these images no labels.
         (
             *({"features": "map"}, 12, "growing drawn"),
-            *("classes subspaces samples training", "any size"),
+            *("classes subspaces samples", "any size"),
         ),
         ({}, 0, "atoms", "growing", "Give --data_dir."),
         # Where no atom is active nothing grows.
@@ -280,23 +263,6 @@ def test_many_classes_can_be_read(tmp_path):
         assert float(value) == pytest.approx(expected, abs=0.01)
         found = means[int(one), int(other)]
         assert found == pytest.approx(expected, abs=1e-5)
-
-
-# === Curves ===
-
-
-def test_curves_are_those_of_the_log(page):
-    charts = [each[1]["aria-label"] for each in page.all("svg", "chart")]
-    assert any("objective from 0.1 to 0.004" in text for text in charts)
-    lines = [each[1]["d"] for each in page.all("path", "line")]
-    assert len(lines) == 4 + 5  # of atoms, and of the log
-    # A value that is no number is a gap; higher values are drawn higher.
-    (psnr,) = [line for line in lines if line.count("M") == 2]
-    heights = [float(y) for y in re.findall(r" ([\d.]+)", psnr)]
-    assert len(heights) == 4 and heights == sorted(heights, reverse=True)
-
-
-# === Files ===
 
 
 # === In a browser ===

@@ -183,6 +183,7 @@ def test_noise_is_estimated(noise):
         ({"kernel_size": 11}, "`kernel_size` must be at most 10"),
         ({"filters": 65}, "`filters` must be at most 64"),
         ({"iterations": 0}, "`iterations` must be"),
+        ({"iterations": 101}, "`iterations` must be"),
     ],
 )
 def test_mistakes_are_named(arguments, message):

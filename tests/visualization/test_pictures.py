@@ -9,12 +9,12 @@ from keras_csc.pixels import to_pixels
 from keras_csc.visualization import atom_grid
 from keras_csc.visualization import class_similarity
 from keras_csc.visualization import comparison_grid
-from keras_csc.visualization import found_and_drawn
 from keras_csc.visualization import growing_picture
 from keras_csc.visualization import image_grid
 from keras_csc.visualization import pixel_atoms
 from keras_csc.visualization import similarity_figure
 from keras_csc.visualization import strongest_atoms
+from keras_csc.visualization.atoms import drawn_rows
 from keras_csc.visualization.atoms import encoder_atoms
 from tests.helpers import references
 from tests.helpers.reference_loop import spread_autoencoder
@@ -255,22 +255,21 @@ def test_strongest_atoms_stand_side_by_side(explanation, stage):
 @pytest.mark.parametrize("stage", [1, 2])
 def test_found_stands_beside_drawn(explanation, stage):
     found = explanation.stages[stage - 1]
-    drawn = found.drawn
-    picture = found_and_drawn(explanation, stage, maximum=2, side=SIDE)
-    step = SIDE + GAP
-    rows = [picture[-step * n :][:SIDE] for n in (3, 2, 1)]
-    tiles = [columns(row, 3) for row in rows]
+    rows = list(drawn_rows(found, 2))
+    names, errors, tiles = zip(*rows)
+    assert names == ("all atoms", *map(found.label, found.order[:2]))
+    assert errors == tuple(
+        map(found.drawn_error, (slice(None), *found.order[:2]))
+    )
     sums = [
-        each.offset + each.to_pixels(each.synthesis) for each in (found, drawn)
+        each.offset + each.to_pixels(each.synthesis)
+        for each in (found, found.drawn)
     ]
     for tile, made in zip(tiles[0], [*sums, sums[1] - sums[0]]):
-        expected = rgb(np.clip(made, -1, 1))
-        np.testing.assert_allclose(tile.astype(int), expected, atol=1)
+        np.testing.assert_allclose(tile.astype(int), to_pixels(made), atol=1)
     for atom, row in zip(found.order, tiles[1:]):
-        values = [each.codes[..., atom] for each in (found, drawn)]
-        size = SIDE // len(values[0])
+        values = [each.codes[..., atom] for each in (found, found.drawn)]
         for tile, codes in zip(row, [*values, values[1] - values[0]]):
-            tile = tile[::size, ::size].astype(int)
             plain = np.abs(codes) > 1e-3
             red = tile[..., 0] > tile[..., 2]
             np.testing.assert_array_equal(red[plain], codes[plain] > 0)
