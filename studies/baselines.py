@@ -19,7 +19,6 @@ from keras_csc.files import new_folder
 from keras_csc.models import ClosedLoopAutoencoder
 from keras_csc.models import Decoder
 from keras_csc.models import Encoder
-from keras_csc.models import EncoderOutput
 from keras_csc.models import presets
 from keras_csc.ops.tensors import at_least_float32
 from keras_csc.presets.folder import WEIGHTS_FILE
@@ -120,7 +119,7 @@ class GaussianEncoder(conv_networks.ConvEncoder):
 
     def run_stages(self, signal, training=None, *args, **kwargs):
         mean, _, output = self.distribution(signal, training)
-        return EncoderOutput(mean, output.codes, output.statistics)
+        return output._replace(features=mean)
 
     def distribution(self, images, training=None):
         """Returns means, log-variances and the stages' `EncoderOutput`."""

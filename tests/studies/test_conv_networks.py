@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from keras_csc import data
+from keras_csc.evaluation.quality import reconstruction_figures
 from studies import baselines
 from tests.helpers import references
 from tests.helpers.reference_loop import all_weights
@@ -20,9 +21,9 @@ FLAGS = [
 ]
 
 
-def made(*flags):
+def made(*flags, kind="conv"):
     options = train_options.parse([*FLAGS, *flags])
-    return baselines.model(options, 10, "conv"), options
+    return baselines.model(options, 10, kind), options
 
 
 @pytest.fixture(scope="module")
@@ -98,3 +99,12 @@ def test_a_step_moves_every_weight_of_both(images):
     model.train_step((images[:32], np.arange(32) % 10))
     for weight, other in zip(all_weights(model), before):
         assert not np.array_equal(weight, other)
+
+
+@pytest.mark.parametrize("kind", ["conv", "vae"])
+def test_figures_of_stages_are_those_of_no_coding_layer(kind):
+    model, _ = made("--first_atoms=random", kind=kind)
+    pixels = np.random.default_rng(0).integers(0, 256, (8, 16, 16, 1), "uint8")
+    *_, figures = reconstruction_figures(model, pixels)
+    assert np.isfinite(figures["psnr"])
+    assert figures["zero_fraction"] == figures["explained"] == []
