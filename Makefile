@@ -56,7 +56,8 @@ browser: $(STAMP) $(PAGE_STAMP)
 	  $(BIN)/python training/export.py --preset=$(MODEL) --formats=onnx
 	rm -rf runtimes/denoiser
 	$(BIN)/python -c "from keras_csc import export, restoration; \
-	  export.export_denoiser(restoration.SparseDenoiser.from_preset(), \
+	  export.export_denoiser( \
+	    restoration.SparseDenoiser.from_preset('sparse_denoiser_colour'), \
 	    'runtimes/denoiser', runtime='onnx')"
 	npm run build --silent --prefix $(PAGE)
 	cp runtimes/$(MODEL)/onnx/encode.onnx runtimes/$(MODEL)/onnx/decode.onnx \

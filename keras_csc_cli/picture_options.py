@@ -72,18 +72,19 @@ Measured:
 )
 DENOISER = kinds.Command(
     "train_denoiser.main",
-    """Trains the denoiser that restore uses.
+    """Trains a denoiser such as restore uses.
 
     keras-csc train-denoiser --data_dir=FOLDER --workdir=runs/denoiser
 
-FOLDER holds photographs, some hundred or more; they are made grey. The denoiser
-that ships learned from 300. Writes to --workdir: checkpoints/, run.json,
+FOLDER holds photographs, some hundred or more. The denoisers that ship, of grey
+and of colours, learned from 300. Writes to --workdir: checkpoints/, run.json,
 tensorboard/, and at the end model/ (a preset folder) and evaluation.json. Run
 the same command again to go on from the last checkpoint.
 
 Denoiser:
     workdir: Folder of this run.
     data_dir: Folder of photographs.
+    colour: Trains on colours, which takes four times as long, not on grey.
     steps: Steps of training, batches of 8 images of 64x64.
     learning_rate: The highest rate; it falls to a hundredth, as a cosine.
     seed: Seed of data order and noise.
@@ -92,6 +93,7 @@ Denoiser:
     ["data_dir", "workdir"],
     workdir=(None, kinds.PATH),
     data_dir=(None, kinds.FOLDER),
+    colour=False,
     steps=(50_000, Integer(1, 10**9)),
     learning_rate=(0.001, kinds.Number(0, 1)),
     seed=(0, Integer(0, 2**31 - 1)),

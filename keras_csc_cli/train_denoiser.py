@@ -1,4 +1,6 @@
-"""Training of the denoiser that `keras-csc restore` uses."""
+"""Training of the denoisers that `keras-csc restore` uses."""
+
+import functools
 
 from keras_csc_cli import records
 from keras_csc_cli import running
@@ -11,7 +13,10 @@ from keras import ops
 from keras_csc import data
 from keras_csc.restoration import SparseDenoiser
 from keras_csc.restoration.geometry import BORDER
+from keras_csc.restoration.sparse_denoiser import shipped
 
+# Atoms of a dictionary, by the channels of the images.
+ATOMS = {1: 64, 3: 96}
 # Side of the images, crops or halved ones.
 SIDE, BATCH = 64, 8
 # The range of noise, of 255, and the noise of the images for validation.
@@ -21,13 +26,13 @@ EPOCH = 500
 HELD_OUT = 64
 
 
-def main(options, make=SparseDenoiser):
+def main(options, make=None):
     """Trains in `--workdir`, from its last checkpoint if there is one.
 
     Args:
         options: of the command.
         make: function of a `dtype` policy that makes a model with the calls
-            of `SparseDenoiser`.
+            of `SparseDenoiser`. By default it makes one of `ATOMS`.
     """
     running.run(options, Recipe(options, make))
 
@@ -38,12 +43,16 @@ class Recipe:
     command = DENOISER
 
     def __init__(self, options, make):
-        self.options, self.make = options, make
+        self.options, self.channels = options, 3 if options.colour else 1
+        self.make = make or functools.partial(
+            SparseDenoiser, ATOMS[self.channels], channels=self.channels
+        )
         self.batch_size, self.log_every, self.save_every = BATCH, EPOCH, EPOCH
 
     def convolutions(self):
-        # An iteration: blocks of 4x4 pixels, 64 atoms at 2x2 places of each.
-        return [((BATCH, SIDE // 4, SIDE // 4, 16), (3, 3, 16, 256), 1)]
+        # An iteration: blocks of 4x4 pixels, atoms at 2x2 places of each.
+        kernel = (3, 3, 16 * self.channels, 4 * ATOMS[self.channels])
+        return [((BATCH, SIDE // 4, SIDE // 4, kernel[2]), kernel, 1)]
 
     def open(self, replicas, chief):
         others = opened(self.options, "validation")
@@ -57,7 +66,9 @@ class Recipe:
         return model
 
     def start(self, model, source, strategy, tell):
-        """A new denoiser has first weights: the discrete cosines."""
+        """A denoiser of colours begins as that of grey, others as cosines."""
+        if self.channels == 3:
+            model.begin_as(shipped(1))
 
     def batches(self, strategy, source, first_step):
         return noisy_batches(source, BATCH, self.options.seed, first_step)
@@ -87,7 +98,7 @@ def opened(options, split):
     return data.open_dataset(
         "image_folder",
         split,
-        (2 * SIDE, 2 * SIDE, 1),
+        (2 * SIDE, 2 * SIDE, 3 if options.colour else 1),
         options.data_dir,
         random_crop=True,
         resize=False,

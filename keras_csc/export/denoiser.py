@@ -8,7 +8,7 @@ from keras_csc.export.writing import write
 from keras_csc.models.inputs import asserted
 
 
-def export_denoiser(denoiser, folder, channels=3, runtime=None, tolerance=1e-4):
+def export_denoiser(denoiser, folder, runtime=None, tolerance=1e-4):
     """Writes a `SparseDenoiser` as a SavedModel, or for another runtime.
 
     Its signatures take images of any size, one size in a batch, and the
@@ -29,7 +29,6 @@ def export_denoiser(denoiser, folder, channels=3, runtime=None, tolerance=1e-4):
         denoiser: `SparseDenoiser`.
         folder: path of a folder that does not exist. A server takes it for a
             version if its name is a number.
-        channels: int, 1 or 3, of the images that it takes.
         runtime: `None`, or as in `export_runtime`.
         tolerance: float, the largest difference to the denoiser taken for
             rounding.
@@ -41,14 +40,14 @@ def export_denoiser(denoiser, folder, channels=3, runtime=None, tolerance=1e-4):
         ValueError: for a runtime that is not installed, a folder that exists,
             or files that do not compute what the denoiser does.
     """
-    endpoints = denoiser_signatures(denoiser, channels)
+    endpoints = denoiser_signatures(denoiser)
     how = {"runtime": runtime or SAVED_MODEL, "tolerance": tolerance}
     return write(endpoints, folder, denoiser.weights, **how)
 
 
-def denoiser_signatures(denoiser, channels=3):
+def denoiser_signatures(denoiser):
     """Dict from the name of a signature to `(function, input_specs)`."""
-    shape = (None, None, channels)
+    shape = (None, None, denoiser.channels)
 
     def denoise(image, noise, *means):
         message = ["`noise` must be at least 0. Received:", noise]
@@ -72,7 +71,7 @@ def denoiser_signatures(denoiser, channels=3):
 
     noise = tf.TensorSpec((None,), tf.float32, "noise")
     image = tf.TensorSpec((None, *shape), tf.float32, "image")
-    means = tf.TensorSpec((None, channels), tf.float32, "means")
+    means = tf.TensorSpec((None, denoiser.channels), tf.float32, "means")
     files = tf.TensorSpec((None,), tf.string, "image_bytes")
     return {
         signatures.DEFAULT: (denoise, [image, noise]),

@@ -18,9 +18,11 @@ from keras_csc.restoration.geometry import turned
 from keras_csc.restoration.geometry import turned_back
 from keras_csc.validation import check_integer
 
-SHIPPED = "sparse_denoiser"
-# The mean of red, green and blue, and how these differ.
-OPPONENT = np.array([[1 / 3, 1 / 3, 1 / 3], [1, 0, -1], [0.5, -1, 0.5]])
+# The trained denoisers, by the channels of their images.
+SHIPPED = {1: "sparse_denoiser", 3: "sparse_denoiser_colour"}
+# Grey, and two differences of colours: the colours of the first atoms.
+OPPONENT = np.array([[1, 1, 1], [1, 0, -1], [1, -2, 1]])
+OPPONENT = OPPONENT / np.linalg.norm(OPPONENT, axis=1, keepdims=True)
 # Stride of the codes.
 STRIDE = 2
 # The first thresholds, in deviations of the noise in a code.
@@ -40,17 +42,18 @@ class SparseDenoiser(PresetModel):
     atoms of `kernel_size` pixels at every second pixel. The `A_k` correlate
     with such atoms. All `2 K` dictionaries and the thresholds, `a, b ≥ 0` of
     every atom and step, are learned. At first the steps are iterations of ISTA
-    with one dictionary, the discrete cosines, which is a tight frame.
+    with one dictionary, the discrete cosines, which is a tight frame. Atoms of
+    colours are first these in grey, and the slow ones in two differences of
+    colours.
 
     It is called with images and deviations. Images go on beyond their borders
     as in a mirror. In training the result lacks `BORDER` pixels at each side.
-    Colours are denoised as three grey images, `OPPONENT`: the mean of red,
-    green and blue, and two differences, each with its own noise.
 
     Args:
-        filters: int, atoms of a dictionary, at most `kernel_size²`.
+        filters: int, atoms of a dictionary, at most `channels kernel_size²`.
         kernel_size: int from 2 to 10, side of an atom.
         iterations: int, `K`, from 1 to 100.
+        channels: int, 1 or 3, of the images.
         **kwargs: of `keras.Model`, such as `dtype`.
 
     Raises:
@@ -61,9 +64,7 @@ class SparseDenoiser(PresetModel):
         2010; Simon & Elad, Rethinking the CSC model for natural images,
         NeurIPS 2019; Janjušević, Khalilian-Gourtani & Wang, CDLNet: noise-
         adaptive convolutional dictionary learning network for blind denoising
-        and demosaicing, IEEE OJSP 2022, for thresholds that grow with `σ`;
-        Dabov et al., Color image denoising via sparse 3D collaborative
-        filtering, ICIP 2007, for such colours.
+        and demosaicing, IEEE OJSP 2022, for thresholds that grow with `σ`.
 
     Example:
 
@@ -73,15 +74,21 @@ class SparseDenoiser(PresetModel):
     TensorShape([1, 40, 50, 1])
     """
 
-    def __init__(self, filters=64, kernel_size=8, iterations=8, **kwargs):
+    def __init__(
+        self, filters=64, kernel_size=8, iterations=8, channels=1, **kwargs
+    ):
         super().__init__(autocast=False, **kwargs)
         check_integer(2, 3 * BLOCK - STRIDE, kernel_size=kernel_size)
-        check_integer(1, kernel_size**2, filters=filters)
+        if channels not in SHIPPED:
+            raise ValueError(f"`channels` must be 1 or 3. Received: {channels}")
+        check_integer(1, channels * kernel_size**2, filters=filters)
         check_integer(1, 100, iterations=iterations)
         self.filters, self.kernel_size = filters, kernel_size
-        self.iterations = iterations
-        cosines = _cosines(kernel_size)[..., :filters]
-        kernel = np.broadcast_to(cosines, (iterations, *cosines.shape))
+        self.iterations, self.channels = iterations, channels
+        cosines = _cosines(kernel_size)
+        if channels == 3:
+            cosines = _in_colours(cosines)
+        kernel = np.stack(iterations * [cosines[..., :filters]])
 
         def weight(name, value, constraint=None):
             return self.add_weight(
@@ -101,15 +108,24 @@ class SparseDenoiser(PresetModel):
         self.built = True
 
     @classmethod
-    def from_preset(cls, preset=SHIPPED, dtype=None):
+    def from_preset(cls, preset=SHIPPED[1], dtype=None):
         """The trained denoiser that comes with the package, or another."""
         return super().from_preset(preset, dtype)
+
+    def begin_as(self, grey):
+        """Takes the atoms and thresholds of a denoiser of grey images."""
+        filters, kernels = self.filters, grey.get_weights()[:2]
+        which = np.r_[: grey.filters, np.repeat(np.arange(grey.filters), 2)]
+        thresholds = [each[:, which] for each in grey.get_weights()[2:]]
+        kernels = [_in_colours(kernel) for kernel in kernels]
+        weights = [*kernels, *thresholds]
+        self.set_weights([each[..., :filters] for each in weights])
 
     def call(self, inputs, training=False):
         """Denoises images.
 
         Args:
-            inputs: images `(batch, height, width, 1 or 3)`, floats in [0, 1]
+            inputs: images `(batch, height, width, channels)`, floats in [0, 1]
                 but for the noise. The second input is the deviations of their
                 noise `(batch,)`, in the same units. A third input,
                 `(batch, channels)`, is taken for the means, such as the means
@@ -124,8 +140,6 @@ class SparseDenoiser(PresetModel):
         """
         images, noise, *means = inputs
         images = ops.cast(images, "float32")
-        if images.shape[-1] == 3:
-            return self._in_colours(images, noise, means)
         size = ops.shape(images)[1:3]
         if not training:
             images = mirrored(images)
@@ -138,26 +152,11 @@ class SparseDenoiser(PresetModel):
             return made[:, BORDER:-BORDER, BORDER:-BORDER]
         return made[:, BORDER : BORDER + size[0], BORDER : BORDER + size[1]]
 
-    def _in_colours(self, images, noise, means):
-        """`call` of colours, as three times as many grey images."""
-        mixing = ops.convert_to_tensor(OPPONENT.T, "float32")
-        planes = [
-            ops.concatenate(ops.split(ops.matmul(each, mixing), 3, -1), 0)
-            for each in (images, *means)
-        ]
-        levels = np.linalg.norm(OPPONENT, axis=1)
-        noise = ops.cast(noise, "float32")
-        noise = ops.concatenate([level * noise for level in levels], 0)
-        made = self((planes[0], noise, *planes[1:]))
-        made = ops.concatenate(ops.split(made, 3, 0), -1)
-        unmixing = np.linalg.inv(OPPONENT).T
-        return ops.matmul(made, ops.convert_to_tensor(unmixing, "float32"))
-
     def codes(self, images, noise):
         """The codes `z_K`: what is drawn is `x̂ = m + D z_K`.
 
         Args:
-            images, noise: as in `call`, grey.
+            images, noise: as in `call`.
 
         Returns:
             Tensor `(batch, rows, columns, filters)`, one place for every two
@@ -172,7 +171,7 @@ class SparseDenoiser(PresetModel):
         """Denoises an image of any size, with the memory of a tile.
 
         Args:
-            image: float array `(height, width, 1 or 3)`.
+            image: float array `(height, width, channels)`.
             noise: float `σ`, in the units of the image.
             progress: function of the number of tiles done, and of all tiles.
             turns: int from 1 to 8. The result is the mean of so many results,
@@ -189,8 +188,6 @@ class SparseDenoiser(PresetModel):
         check_integer(1, 8, turns=turns)
         if turns > 1:
             return self._mean_of_turns(image, noise, progress, turns)
-        if image.shape[-1] == 3:
-            return self._denoise_colours(image, noise, progress)
         found = np.empty(image.shape, "float32")
         given = np.float32([noise]), np.float32(image.mean((0, 1)))[None]
         tiles = [
@@ -221,19 +218,6 @@ class SparseDenoiser(PresetModel):
             made = self.denoise(turned(image, number), noise, report)
             total += turned_back(made, number)
         return total / turns
-
-    def _denoise_colours(self, image, noise, progress):
-        """`denoise` of colours, plane by plane: the graph has one channel."""
-
-        def report(done, count):
-            if progress:
-                progress(done + len(found) * count, 3 * count)
-
-        found, levels = [], noise * np.linalg.norm(OPPONENT, axis=1)
-        for plane, level in zip(np.moveaxis(image @ OPPONENT.T, -1, 0), levels):
-            found.append(self.denoise(plane[..., None], level, report))
-        made = np.concatenate(found, -1) @ np.linalg.inv(OPPONENT).T
-        return made.astype("float32")
 
     def _codes(self, signal, noise):
         """`z_K` in blocks, of images less their means."""
@@ -269,10 +253,10 @@ class SparseDenoiser(PresetModel):
         and zeros around it.
 
         Args:
-            kernel: tensor `(k, k, 1, filters)`.
+            kernel: tensor `(k, k, channels, filters)`.
 
         Returns:
-            Tensor `(3, 3, 16, 4 filters)`.
+            Tensor `(3, 3, 16 channels, 4 filters)`.
         """
         side, room = 3 * BLOCK, 3 * BLOCK - STRIDE - self.kernel_size
         starts = range(room // 2, room // 2 + BLOCK, STRIDE)
@@ -290,9 +274,10 @@ class SparseDenoiser(PresetModel):
             for column in starts
         ]
         kernel = ops.stack(atoms, 3)
-        kernel = ops.reshape(kernel, (3, BLOCK, 3, BLOCK, -1))
+        numbers = self.channels * len(atoms) * self.filters
+        kernel = ops.reshape(kernel, (3, BLOCK, 3, BLOCK, numbers))
         kernel = ops.transpose(kernel, (0, 2, 1, 3, 4))
-        kernel = ops.reshape(kernel, (3, 3, BLOCK**2, -1))
+        kernel = ops.reshape(kernel, (3, 3, BLOCK**2 * self.channels, -1))
         return ops.cast(kernel, self.compute_dtype)
 
     def get_config(self):
@@ -301,17 +286,18 @@ class SparseDenoiser(PresetModel):
             "filters": self.filters,
             "kernel_size": self.kernel_size,
             "iterations": self.iterations,
+            "channels": self.channels,
         }
 
 
 @functools.cache
-def shipped():
-    """The trained denoiser, loaded once."""
-    return SparseDenoiser.from_preset()
+def shipped(channels):
+    """The trained denoiser of images of 1 or 3 channels, loaded once."""
+    return SparseDenoiser.from_preset(SHIPPED[channels])
 
 
 def _cosines(size):
-    """Discrete cosines as a tight frame at a stride of 2, low ones first.
+    """Discrete cosines as a tight frame at a stride of 2, slow ones first.
 
     Returns:
         float32 array `(size, size, 1, size²)`.
@@ -321,3 +307,14 @@ def _cosines(size):
     order = [u**2 + v**2 for u, v in np.ndindex(size, size)]
     atoms = atoms[..., np.argsort(order, kind="stable")]
     return (atoms * STRIDE / size).astype("float32")
+
+
+def _in_colours(atoms):
+    """Atoms `(..., 1, filters)` in grey, and then in turns in two colours.
+
+    Returns:
+        float32 array `(..., 3, 3 filters)`.
+    """
+    grey, *others = (atoms * colour[:, None] for colour in OPPONENT)
+    others = np.stack(others, -1).reshape(grey.shape[:-1] + (-1,))
+    return np.concatenate([grey, others], -1).astype("float32")

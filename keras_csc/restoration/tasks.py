@@ -51,7 +51,8 @@ def denoise(image, noise=None, progress=None, turns=1):
     if noise is None:
         noise = max(estimate_noise(pixels), LEAST_NOISE)
     check_scale(pixels, noise, "(0, inf)")
-    return _like(shipped().denoise(pixels, noise, progress, turns), image)
+    denoiser = shipped(pixels.shape[-1])
+    return _like(denoiser.denoise(pixels, noise, progress, turns), image)
 
 
 def inpaint(image, mask, noise=0.0, progress=None):
@@ -169,12 +170,12 @@ def _split(task, pixels, mask, blur, noise, progress):
     first, last, count = LEVELS[task]
     levels = np.geomspace(first, last, count) / 255
     levels = np.maximum(levels, LEAST_LEVEL * noise)
-    done = 0
+    denoiser, done = shipped(pixels.shape[-1]), 0
 
     def denoise(image, level):
         nonlocal done
         # Each time turned differently: errors that depend on that average out.
-        found = shipped().denoise(turned(image, done % 8), level)
+        found = denoiser.denoise(turned(image, done % 8), level)
         found = turned_back(found, done % 8)
         done += 1
         if progress:

@@ -63,7 +63,7 @@ def exported_maps(shared_folder):
 def exported_denoiser(shared_folder):
     """A denoiser, its SavedModel and the path."""
     keras.utils.set_random_seed(0)
-    denoiser = SparseDenoiser(8, iterations=2)
+    denoiser = SparseDenoiser(8, iterations=2, channels=3)
     path = shared_folder / "denoiser" / "1"
     path.parent.mkdir(exist_ok=True)
     with locked(path.with_name("lock")):

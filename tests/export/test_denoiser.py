@@ -69,8 +69,8 @@ def test_other_runtimes(tmp_path, runtime):
     """Each is compared as it is written; here at other sizes."""
     for module in PACKAGES[runtime]:
         pytest.importorskip(module)
-    denoiser = SparseDenoiser(8, iterations=2)
-    folder = export_denoiser(denoiser, tmp_path / "made", 3, runtime)
+    denoiser = SparseDenoiser(8, iterations=2, channels=3)
+    folder = export_denoiser(denoiser, tmp_path / "made", runtime)
     call = load_runtime(folder, runtime)
     for size in ((16, 16), (21, 38)):
         images = np.random.default_rng(0).uniform(size=(1, *size, 3))

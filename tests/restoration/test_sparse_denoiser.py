@@ -8,15 +8,16 @@ from keras_csc.restoration import SparseDenoiser
 from keras_csc.restoration import estimate_noise
 from keras_csc.restoration import geometry
 from keras_csc.restoration.geometry import BORDER
+from keras_csc.restoration.sparse_denoiser import shipped
 
 
-def random_denoiser(kernel_size, iterations):
+def random_denoiser(kernel_size, iterations, channels=1):
     """One whose dictionaries and thresholds are all different."""
     rng = np.random.default_rng(0)
-    denoiser = SparseDenoiser(6, kernel_size, iterations)
+    denoiser = SparseDenoiser(6, kernel_size, iterations, channels)
     denoiser.set_weights(
         [
-            0.2 * rng.normal(size=w.shape)
+            0.2 / channels * rng.normal(size=w.shape)
             if len(w.shape) > 2
             else 0.1 * rng.uniform(size=w.shape)
             for w in denoiser.weights
@@ -67,10 +68,10 @@ def shrunk(codes, threshold):
     return np.sign(codes) * np.maximum(np.abs(codes) - threshold, 0)
 
 
-@pytest.mark.parametrize("kernel_size", [8, 4])
-def test_it_is_unrolled_sparse_coding(kernel_size):
-    denoiser = random_denoiser(kernel_size, iterations=3)
-    image = np.random.default_rng(1).uniform(size=(9, 14, 1))
+@pytest.mark.parametrize("kernel_size, channels", [(8, 1), (4, 1), (8, 3)])
+def test_it_is_unrolled_sparse_coding(kernel_size, channels):
+    denoiser = random_denoiser(kernel_size, 3, channels)
+    image = np.random.default_rng(1).uniform(size=(9, 14, channels))
     noise = 0.3
     analysis, synthesis, offsets, slopes = map(
         np.float64, denoiser.get_weights()
@@ -97,45 +98,44 @@ def test_it_is_unrolled_sparse_coding(kernel_size):
     )
 
 
-def test_it_begins_as_a_tight_frame():
+@pytest.mark.parametrize("channels", [1, 3])
+def test_it_begins_as_a_tight_frame(channels):
     """Without thresholds an image comes back, but at the border."""
-    denoiser = SparseDenoiser(iterations=2)
-    image = np.random.default_rng(0).uniform(size=(1, 32, 40, 1))
+    denoiser = SparseDenoiser(64 * channels, iterations=2, channels=channels)
+    image = np.random.default_rng(0).uniform(size=(1, 32, 40, channels))
     made = denoiser((image.astype("float32"), np.float32([0.0])))
     np.testing.assert_allclose(made, image, atol=1e-5)
 
 
-def test_colours_are_three_grey_images():
-    """The mean of red, green and blue and two differences, and their noise."""
-    denoiser = random_denoiser(8, iterations=2)
+def test_colours_begin_as_three_grey_images():
+    """Grey, and two differences of colours, orthonormal."""
+    grey = random_denoiser(8, iterations=2)
+    denoiser = SparseDenoiser(18, iterations=2, channels=3)
+    denoiser.begin_as(grey)
     images = np.random.default_rng(0).uniform(size=(2, 11, 18, 3))
-    noise = np.array([0.1, 0.3])
-    red, green, blue = np.moveaxis(images, -1, 0)
-    planes = {
-        "mean": ((red + green + blue) / 3, (1 / 3) ** 0.5),
-        "red less blue": (red - blue, 2**0.5),
-        "magenta less green": ((red + blue) / 2 - green, 1.5**0.5),
-    }
-    mean, first, second = (
-        denoiser((np.float32(p[..., None]), np.float32(factor * noise)))[..., 0]
-        for p, factor in planes.values()
-    )
-    given = np.float32(images), np.float32(noise)
-    made = np.asarray(denoiser(given))
-    np.testing.assert_allclose(np.mean(made, -1), mean, atol=1e-5)
-    np.testing.assert_allclose(made[..., 0] - made[..., 2], first, atol=1e-5)
-    between = (made[..., 0] + made[..., 2]) / 2
-    np.testing.assert_allclose(between - made[..., 1], second, atol=1e-5)
+    noise = np.float32([0.1, 0.3])
+    made = np.asarray(denoiser((np.float32(images), noise)))
+    for red, green, blue in ((1, 1, 1), (1, 0, -1), (1, -2, 1)):
+        colour = np.array([red, green, blue]) / np.hypot(
+            np.hypot(red, green), blue
+        )
+        plane = np.float32(images @ colour)[..., None]
+        expected = grey((plane, noise))[..., 0]
+        np.testing.assert_allclose(made @ colour, expected, atol=1e-4)
+    few = SparseDenoiser(8, iterations=2, channels=3)
+    few.begin_as(grey)
+    for weight, whole in zip(few.get_weights(), denoiser.get_weights()):
+        np.testing.assert_array_equal(weight, whole[..., :8])
 
 
 def test_tiles_are_the_whole(monkeypatch):
-    denoiser = SparseDenoiser.from_preset()
+    denoiser = SparseDenoiser(96, iterations=4, channels=3)
     image = skimage.data.astronaut()[:221, :120] / 255
     whole = denoiser.denoise(image, 0.1)
     monkeypatch.setattr(geometry, "TILE", 160)
     done = []
     tiles = denoiser.denoise(image, 0.1, lambda *each: done.append(each))
-    assert done == [(n, 12) for n in range(1, 13)]
+    assert done == [(n, 4) for n in range(1, 5)]
     np.testing.assert_allclose(tiles, whole, atol=1e-5)
 
 
@@ -158,8 +158,8 @@ def test_the_mean_of_turned_images():
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_the_shipped_denoiser(channels):
-    denoiser = SparseDenoiser.from_preset()
-    assert denoiser.count_params() <= 70_000
+    denoiser = shipped(channels)
+    assert denoiser.count_params() <= {1: 70_000, 3: 300_000}[channels]
     image = skimage.data.astronaut()[:128, 130:258, :channels] / 255
     more = {1: 0, 3: 1.2}[channels]
     for noise, least in ((15, 32.3), (25, 29.9), (50, 26.8)):
@@ -182,6 +182,8 @@ def test_noise_is_estimated(noise):
     [
         ({"kernel_size": 11}, "`kernel_size` must be at most 10"),
         ({"filters": 65}, "`filters` must be at most 64"),
+        ({"filters": 193, "channels": 3}, "`filters` must be at most 192"),
+        ({"channels": 2}, "`channels` must be 1 or 3. Received: 2"),
         ({"iterations": 0}, "`iterations` must be"),
         ({"iterations": 101}, "`iterations` must be"),
     ],

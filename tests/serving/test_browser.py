@@ -90,7 +90,7 @@ def pages(serve, tmp_path_factory):
 @pytest.fixture(scope="module")
 def denoising(serve, tmp_path_factory):
     """A denoiser and the folder and address of its page."""
-    denoiser = SparseDenoiser(16, iterations=2)
+    denoiser = SparseDenoiser(16, iterations=2, channels=3)
     folder = tmp_path_factory.mktemp("denoiser") / "onnx"
     export_denoiser(denoiser, folder, runtime="onnx")
     folder, url = serve(folder)
