@@ -3,7 +3,6 @@
 import importlib
 import inspect
 import os
-import pathlib
 import re
 import sys
 
@@ -228,23 +227,6 @@ def opened(workdir, preset, load=ClosedLoopAutoencoder.from_preset):
         folder = checked_path(workdir).absolute()
         return trained_model(folder, load), records.card_of_run(folder)
     return load(preset), card_of(preset)
-
-
-def is_other(options, recorded):
-    """Whether images are of another data set than a run's."""
-    return options.dataset != recorded.dataset or (
-        data_folder(options) != data_folder(recorded)
-    )
-
-
-def data_folder(options):
-    """The folder that tells which images are meant, or `None`.
-
-    A TFDS set is known by its name, wherever it lies.
-    """
-    if options.dataset != "image_folder" or not options.data_dir:
-        return None
-    return pathlib.Path(options.data_dir).resolve()
 
 
 def optimizer(options, learning_rate, updates=1):

@@ -8,6 +8,7 @@ import pathlib
 
 from keras_csc_cli import checked_flags as kinds
 from keras_csc_cli import picture_options
+from keras_csc_cli.command_line import UsageError
 from keras_csc_cli.train_options import METRICS
 from keras_csc_cli.train_options import TRAIN
 
@@ -56,23 +57,36 @@ def name_of(workdir, preset):
     return pathlib.Path(workdir).resolve().name
 
 
+def _check_evaluate(options):
+    """Raises `UsageError` if other figures would replace those of a run."""
+    if options.checkpoint and options.preset is not None:
+        raise UsageError("--checkpoint is of a run: leave --preset out.")
+    names = "preset", "dataset", "data_dir", "evaluation_limit", "checkpoint"
+    given = [name for name in names if getattr(options, name)]
+    given += ["split"] * (options.split != "test")
+    if given and options.output is None:
+        raise UsageError(
+            f"--{given[0]} needs --output, a new folder: the evaluation of a "
+            "run is of its trained model and its own test images."
+        )
+
+
 EVALUATE = kinds.Command(
     "evaluate.main",
     f"""Evaluates a trained model.
 
     keras-csc evaluate --workdir=runs/cifar10
-    keras-csc evaluate --preset=csc_ctrl_digits --workdir=evaluations/digits
+    keras-csc evaluate --preset=csc_ctrl_digits --output=evaluations/digits
 
-Writes WORKDIR/evaluation.json and WORKDIR/pictures/; of a preset in a new
-folder. Of a run on other data (--dataset, --data_dir), another --split or its
-last checkpoint (--checkpoint), and of fewer images (--evaluation_limit) or
-metrics than a file that is there, it writes evaluation-NAME.json and
-pictures/evaluation-NAME/ instead. --metrics asks for figures that take minutes.
+Of a run it replaces WORKDIR/evaluation.json and pictures in WORKDIR/pictures/.
+Of a preset, and of a run with other images (--dataset, --data_dir, --split,
+--evaluation_limit) or its last checkpoint (--checkpoint), it writes the same
+into a new folder, --output. --metrics asks for figures that take minutes.
 
 Evaluation:
-    workdir: Folder of the run that train.py made, or with --preset a folder to
-        write to.
-    preset: Name, folder or URI of a trained model to evaluate without a run.
+    {WORKDIR}
+    {PRESET}
+    output: Folder to write, which must not exist.
     {DATA}
     {SPLIT}
     checkpoint: Evaluates the last checkpoint, not the trained model.
@@ -84,15 +98,14 @@ Metrics:
         which is trained on the data set the first time, puts in the image's
         class. classifier: Fréchet distance, precision and recall
         from its features. samples: the same of images that are made at random.
-    classifier: File of the classifier, .keras, to share it among runs; trained
-        and written if it is not there.
 """,
-    ["workdir"],
+    ["workdir|preset"],
+    _check_evaluate,
     **OPEN,
+    output=(None, kinds.PATH),
     checkpoint=False,
     evaluation_limit=(None, Integer(1, 1_000_000)),
     metrics=(None, kinds.choices(METRICS)),
-    classifier=(None, kinds.file(".keras")),
 )
 REPORT = kinds.Command(
     "pages.report",

@@ -84,16 +84,16 @@ def report(options):
         if preset is not None:
             trained = train_options.of_card(preset, card)
         given = {"dataset": options.dataset, "data_dir": options.data_dir}
-        shown = train_options.replaced(trained, **given)
+        dataset = options.dataset or trained.dataset
         source = source_of(model, trained, options.split, **given)
         write_report(
             path,
             model,
             name,
             card=records.without_paths(card),
-            own_classes=not building.is_other(shown, trained),
+            own_classes=not any(given.values()),
             beside=beside,
-            **_images(source, options.images, shown.dataset),
+            **_images(source, options.images, dataset),
         )
     print(f"Report: {path}")
     return path

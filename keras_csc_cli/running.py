@@ -49,8 +49,7 @@ def run(options, recipe):
               first weights;
             - `batches(strategy, source, first_step)`: global batches;
             - `followers(workdir)`: callbacks of the process that writes;
-            - `finish(workdir, model, keep)`: saves and evaluates. With `keep`
-              nothing was trained, and a better evaluation stays.
+            - `finish(workdir, model)`: saves, and writes the evaluation.
     """
     name = getattr(options, "strategy", "none")
     chief = devices.worker_index(name) == 0
@@ -129,7 +128,7 @@ def _run_in(workdir, options, recipe, strategy, chief):
 
     # === Result: all that is left is the chief's to make ===
     if chief:
-        recipe.finish(workdir, model, first_step == options.steps)
+        recipe.finish(workdir, model)
     # The others wait for that. A lost worker is no error here.
     with contextlib.suppress(*(devices.LOST if chief else ())):
         devices.mean(strategy, 0)

@@ -61,7 +61,6 @@ def test_numbers_that_no_flag_can_have():
         ("train", "--workdir=", "empty"),
         ("evaluate", "--metrics=fid", "fid"),
         ("export", "--formats=onnx,caffe", "caffe"),
-        ("evaluate", "--classifier=b", ".keras"),
     ],
 )
 def test_values_are_refused_with_the_name_of_their_flag(
@@ -95,7 +94,9 @@ MISSING = {
     "train --flagfile=digits.flags --data_dir=photos": "photos is not for --da",
     "report": "--workdir or --preset is missing",
     "report --preset=a --workdir=b": "not both",
-    "evaluate": "--workdir is missing",
+    "evaluate": "--workdir or --preset is missing",
+    "evaluate --workdir=a --split=train": "--split needs --output",
+    "evaluate --preset=a --checkpoint": "leave --preset out",
     "train --flagfile=digits.flags --game=memry=0": "Did you mean memory?",
     "train --flagfile=digits.flags --game=num_classes=3": "no 'num_classes'",
     "restore --task=inpaint --image=a --output=o --kernel=2": "--task=deblur",

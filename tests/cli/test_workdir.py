@@ -40,10 +40,8 @@ def commands(path):
     models = pathlib.Path(path) / "saved_models"
     return {
         "train": lambda: train.train(options(path)),
-        "evaluate": lambda: evaluate.evaluate(path, {}),
-        "evaluate checkpoint": lambda: evaluate.evaluate(
-            path, {}, checkpoint=True
-        ),
+        "evaluate": lambda: evaluate.evaluate(path),
+        "evaluate checkpoint": lambda: evaluate.evaluate(path, checkpoint=True),
         "export": lambda: export.run(path, saved_models=models),
     }
 
@@ -97,7 +95,7 @@ def test_folder_with_hidden_files_can_become_a_runs(project, short_export):
 
 LEFT = [
     ".run.partial-01234567.json",
-    ".evaluation-digits-train.partial-01234567.json",
+    ".evaluation.partial-01234567.json",
     "..model-new-abcd1234.partial/model.weights.h5",
     ".model-new/config.json",
     "checkpoints/.step-00000002.partial/checkpoint.index",
@@ -135,7 +133,7 @@ def run(tmp_path):
 def test_only_what_a_killed_run_left_is_removed(run):
     before = runs.contents(run)
     with pytest.raises(ValueError, match="no trained model"):
-        evaluate.evaluate(run, {})
+        evaluate.evaluate(run)
     assert runs.contents(run) == before  # nothing by an evaluation
     with workdirs.Workdir(run):
         pass
@@ -276,5 +274,5 @@ def test_recorded_options_are_checked_as_flags_are(tmp_path, name, value):
         with pytest.raises(ValueError, match=message):
             workdir.claim(options(tmp_path, "--save_every=7"))
     with pytest.raises(ValueError, match=message):
-        evaluate.evaluate(tmp_path, {}, checkpoint=True)
+        evaluate.evaluate(tmp_path, checkpoint=True)
     assert workdir.flags.read_text() == written
