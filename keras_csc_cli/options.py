@@ -127,11 +127,9 @@ Report:
     {SPLIT}
     images: Most images that are passed through the model, drawn at random from
         the split, and held in memory.
-    beside: Another model to compare with: a trained one or the folder of a run.
 """,
     ["workdir|preset"],
     **OPEN,
-    beside=(None, kinds.PATH),
     output=(None, kinds.file(".html", ".htm")),
     images=(1000, Integer(1, 100_000)),
 )
@@ -153,14 +151,12 @@ Explorer:
         the run, or images that come with the package.
     data_dir: Folder of the data set, as of train.
     port: Port on this machine. By default the first free one from 7860 on.
-    browser: Opens the page in the browser.
 """,
     unnamed="preset",
     preset=("csc_ctrl_digits", kinds.PATH),
     dataset=(None, kinds.TEXT),
     data_dir=(None, kinds.FOLDER),
     port=(None, Integer(1024, 65535)),
-    browser=True,
 )
 EXPORT = kinds.Command(
     "export.main",

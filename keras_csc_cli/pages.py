@@ -77,10 +77,6 @@ def report(options):
             output = output or f"{name}-{PAGE}"
         path = records.check_output(output, MARK, "a report")
         model, card = building.opened(options.workdir, preset)
-        beside = None
-        if options.beside is not None:
-            other, other_name, *_ = opened(options.beside)
-            beside = other_name, other
         if preset is not None:
             trained = train_options.of_card(preset, card)
         given = {"dataset": options.dataset, "data_dir": options.data_dir}
@@ -92,7 +88,6 @@ def report(options):
             name,
             card=records.without_paths(card),
             own_classes=not any(given.values()),
-            beside=beside,
             **_images(source, options.images, dataset),
         )
     print(f"Report: {path}")
@@ -148,7 +143,7 @@ def explore(options):
         examples = examples_of(model, source, class_names=names)
         say("Warming up ...")
         blocks = page.build(model, name, examples, names)
-        url = page.serve(blocks, options.port, options.browser)
+        url = page.serve(blocks, options.port)
         print(f"Explorer of {name}: {url} (Ctrl-C ends it)", flush=True)
         try:
             threading.Event().wait()
