@@ -52,7 +52,8 @@ class Splits(dict):
     def __init__(self, options, model=None):
         self.dataset = options.dataset
         if model is None:
-            shape = presets.config(options.preset)["image_shape"]
+            config = presets.config(options.preset, **options.architecture)
+            shape = config["image_shape"]
         else:
             shape = model.encoder.image_shape
         self.image_shape = tuple(shape)
@@ -151,7 +152,7 @@ def game(given, num_classes, game_class=None):
     taken, ours = (
         inspect.signature(cls).parameters for cls in (kind, TranscriptionGame)
     )
-    given = {"num_classes": num_classes, **given}
+    given = {**given, "num_classes": num_classes}
     given = {n: v for n, v in given.items() if n in taken or n not in ours}
     try:
         return kind(**given)

@@ -154,7 +154,9 @@ CASES = [
     # Flags and flag files.
     (f"{TRAIN} --architecture=filters={10**9}", NO, "filters", nothing),
     (f"{TRAIN} --architecture=iterations={10**9}", NO, "iterations", nothing),
+    (f"{TRAIN} --architecture=filter=4", NO, "filters", nothing),
     (f"{TRAIN} --game=memory=2", NO, "memory", nothing),
+    (f"{TRAIN} --game=memry=0", NO, "memry", nothing),
     (f"{TRAIN} --game_class=mine:Mine --game=wait=1",
      NO, "takes no arguments", lambda: write("mine.py", OWN_GAME)),
     (f"{TRAIN} --dataset=../../x", NO, "data ?set", nothing),

@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import shutil
+import sys
 import types
 
 from keras_csc_cli import pages
@@ -114,6 +115,14 @@ def test_mistakes_are_told_before_any_work(run, tmp_path):
 
 
 # === The explorer ===
+
+
+def test_the_package_that_is_missing_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "gradio", None)
+    monkeypatch.delitem(sys.modules, "keras_csc.explorer.page", raising=False)
+    monkeypatch.delattr(explorer, "page", raising=False)
+    with pytest.raises(ValueError, match=r"gradio: pip install '.\[explore\]'"):
+        pages.explore(runs.given("explore", preset="csc_ctrl_digits"))
 
 
 @pytest.mark.parametrize("given", [False, True])
