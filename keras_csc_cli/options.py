@@ -16,7 +16,7 @@ from absl import flags
 
 Enum, Integer = flags.EnumParser, flags.IntegerParser
 
-# The flag of the folder that each format of an export is written to.
+# The folder that each format of an export is written to.
 FOLDERS = {
     "saved_model": "saved_models",
     "preset": "presets",
@@ -178,9 +178,7 @@ Export:
     formats: {", ".join(FOLDERS)}, separated by
         commas. The last three need pip install '.[runtimes]' in a copy of the
         repository.
-    presets: Folder of the exported presets: NAME/ is written to it.
-    saved_models: Folder of the exported models: NAME/VERSION/ is written.
-    runtimes: Folder of the models for other runtimes: NAME/FORMAT/ is written.
+    output: Folder that saved_models/ and the like are written to.
     licence: Licences for the card, of the images that the model was trained on
         and of its weights. By default those of --preset.
     batch_sizes: Sizes of the batches that a server makes, separated by commas:
@@ -190,9 +188,7 @@ Export:
     **OPEN,
     name=(None, kinds.TEXT),
     formats=("saved_model", kinds.choices(FOLDERS)),
-    presets=("presets", kinds.PATH),
-    saved_models=("saved_models", kinds.PATH),
-    runtimes=("runtimes", kinds.PATH),
+    output=(".", kinds.PATH),
     licence=(None, kinds.TEXT),
     batch_sizes=(
         "1,8,32",

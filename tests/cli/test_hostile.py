@@ -169,7 +169,7 @@ CASES = [
     (SHORT, OK, "", unfinished),
     (SHORT, EITHER, "lock|run", pipe("run/.lock")),
     (TRAIN, NO, "in use", in_use),
-    (f"{EXPORT} --saved_models=notes.txt", NO, "notes.txt", finished),
+    (f"{EXPORT} --output=notes.txt", NO, "notes.txt", finished),
     (EXPORT, OK, "", versions),
     # Records and models.
     (TRAIN, NO, "flags.json", changed("flags.json", DEEP)),

@@ -2,7 +2,6 @@
 
 import functools
 import json
-import pathlib
 
 from keras_csc_cli import command_line
 from keras_csc_cli import evaluate
@@ -37,12 +36,11 @@ def project(tmp_path):
 
 def commands(path):
     """Functions that do as the scripts, on a folder."""
-    models = pathlib.Path(path) / "saved_models"
     return {
         "train": lambda: train.train(options(path)),
         "evaluate": lambda: evaluate.evaluate(path),
         "evaluate checkpoint": lambda: evaluate.evaluate(path, checkpoint=True),
-        "export": lambda: export.run(path, saved_models=models),
+        "export": lambda: export.run(path, output=path),
     }
 
 
