@@ -10,7 +10,6 @@ import time
 from keras_csc_cli import devices
 from keras_csc_cli import interruption
 from keras_csc_cli import records
-from keras_csc_cli import train_options
 from keras_csc_cli.command_line import UsageError
 from keras_csc_cli.interruption import Interrupted
 from keras_csc_cli.workdir import Workdir
@@ -66,7 +65,7 @@ def _run_in(workdir, options, recipe, strategy, chief):
     tell = say if chief else (lambda text: None)
     given, replicas = options.dtype_policy, strategy.num_replicas_in_sync
     options.dtype_policy = workdir.dtype_policy(given, recipe.convolutions())
-    alike = vars(options).keys() - train_options.MAY_DIFFER
+    alike = vars(options).keys() - {"data_dir", "workdir"}
     devices.check_same(
         strategy,
         {name: getattr(options, name) for name in sorted(alike)},

@@ -19,8 +19,6 @@ MAY_CHANGE = {
     *("data_dir", "density_components", "download", "logical_devices"),
     *("metrics", "save_every", "strategy", "workdir"),
 }
-# Flags that may differ between workers: not when all of them log.
-MAY_DIFFER = MAY_CHANGE - {"save_every"}
 # Data sets that come inside a library.
 EMBEDDED = ("digits", "photographs")
 # Data sets that `--noresize` cuts into crops.
@@ -225,7 +223,7 @@ def recorded(values, sections=SECTIONS):
     return options
 
 
-def replaced(options, **others):
+def replaced(options, /, **others):
     """A copy of options, with other values of some; `None` replaces nothing.
 
     Images of another data set are resized if it can't be cut into crops.
@@ -242,5 +240,4 @@ def of_card(preset, card):
     """The options of a preset's training, as far as its card has them."""
     recipe = card.get("recipe")
     known = recipe if isinstance(recipe, dict) else {}
-    trained = {**vars(parse([])), **known, "preset": preset}
-    return types.SimpleNamespace(**trained)
+    return replaced(parse([]), **{**known, "preset": preset})
