@@ -14,6 +14,9 @@ import subprocess
 
 from keras_csc_cli import train_options
 
+from keras_csc.losses import TranscriptionGame
+from keras_csc.models import presets
+
 CORE = ("ops", "layers", "losses", "models")
 
 
@@ -73,8 +76,8 @@ def main():
     names = set(vars(train_options.parse([]))) - {"architecture", "game"}
     settings = [
         *names,
-        *train_options.ARCHITECTURE,
-        *train_options.GAME,
+        *presets.DEFAULTS,
+        *TranscriptionGame().get_config(),
     ]
     print(f"{len(settings)} settings of a training, {len(tracked())} files")
 

@@ -3,7 +3,6 @@
 import importlib
 import inspect
 import os
-import pathlib
 import re
 import sys
 
@@ -53,7 +52,8 @@ class Splits(dict):
     def __init__(self, options, model=None):
         self.dataset = options.dataset
         if model is None:
-            shape = presets.config(options.preset)["image_shape"]
+            config = presets.config(options.preset, **options.architecture)
+            shape = config["image_shape"]
         else:
             shape = model.encoder.image_shape
         self.image_shape = tuple(shape)
@@ -152,7 +152,7 @@ def game(given, num_classes, game_class=None):
     taken, ours = (
         inspect.signature(cls).parameters for cls in (kind, TranscriptionGame)
     )
-    given = {"num_classes": num_classes, **given}
+    given = {**given, "num_classes": num_classes}
     given = {n: v for n, v in given.items() if n in taken or n not in ours}
     try:
         return kind(**given)
@@ -228,23 +228,6 @@ def opened(workdir, preset, load=ClosedLoopAutoencoder.from_preset):
         folder = checked_path(workdir).absolute()
         return trained_model(folder, load), records.card_of_run(folder)
     return load(preset), card_of(preset)
-
-
-def is_other(options, recorded):
-    """Whether images are of another data set than a run's."""
-    return options.dataset != recorded.dataset or (
-        data_folder(options) != data_folder(recorded)
-    )
-
-
-def data_folder(options):
-    """The folder that tells which images are meant, or `None`.
-
-    A TFDS set is known by its name, wherever it lies.
-    """
-    if options.dataset != "image_folder" or not options.data_dir:
-        return None
-    return pathlib.Path(options.data_dir).resolve()
 
 
 def optimizer(options, learning_rate, updates=1):
