@@ -105,7 +105,6 @@ test-runtimes: $(STAMP)
 # Times on this machine, beside the times of the libraries it is compared with.
 benchmarks: $(PEERS_STAMP)
 	$(PEERS)/bin/python benchmarks/agreement.py
-	$(PEERS)/bin/python benchmarks/layers.py
 	$(PEERS)/bin/python benchmarks/steps.py --peer=torch
 
 # The documentation, with its notebooks, in docs/_build/latest; a release's beside
