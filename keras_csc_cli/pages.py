@@ -2,8 +2,10 @@
 
 import contextlib
 import os
+import sys
 import tempfile
 import threading
+import webbrowser
 
 from keras_csc_cli import building
 from keras_csc_cli import records
@@ -150,6 +152,8 @@ def explore(options):
         blocks = page.build(model, name, examples, names)
         url = page.serve(blocks, options.port)
         print(f"Explorer of {name}: {url} (Ctrl-C ends it)", flush=True)
+        if sys.stdout.isatty():
+            webbrowser.open(url)
         try:
             threading.Event().wait()
         except Interrupted as stopped:
