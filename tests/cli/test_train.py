@@ -253,7 +253,10 @@ def test_last_checkpoint_is_evaluated_on_images_of_other_classes(
         (["--architecture=sparsity=1e400"], "`sparsity` must be .*inf"),
         (["--batch_size=5000"], "in \\[1, 1330\\], the number of train"),
         (["--batch_size=33", "--strategy=mirrored"], "number of replicas .2"),
-        (["--zeros=.9", "--preset=csc_ctrl_digits"], "--zeros is for sparse"),
+        (
+            ["--architecture=zeros=.9", "--preset=csc_ctrl_digits"],
+            "does not fit the architecture",
+        ),
         (["--game=epsilon=-1"], "--game: .*epsilon"),
         (["--metrics=samples", "--preset=photographs"], "has features=map"),
     ],
