@@ -238,7 +238,7 @@ def test_last_checkpoint_is_evaluated_on_images_of_other_classes(
     """The game's memory of this run is of ten classes."""
     write_images(tmp_path / "images", 36)
     others = {"dataset": "image_folder", "data_dir": str(tmp_path / "images")}
-    found = evaluate.evaluate(copy, others, checkpoint=True, metrics=[])
+    found = evaluate.evaluate(copy, **others, checkpoint=True, metrics=[])
     assert found["step"] == 4 and np.isfinite(found["psnr"])
 
 
@@ -282,7 +282,7 @@ def test_a_dead_network_is_saved_and_not_evaluated(tmp_path):
     assert trained(folder).built
     assert not (folder / "evaluation.json").exists()
     with pytest.raises(ValueError, match="features of the images are zero"):
-        evaluate.evaluate(folder, {})
+        evaluate.evaluate(folder)
 
 
 # === First atoms, and several devices ===
