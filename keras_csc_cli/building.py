@@ -98,16 +98,11 @@ def network(options, make=ClosedLoopAutoencoder.from_preset):
 
     `make` is called as `from_preset` is.
     """
-    architecture = options.architecture
-    if options.zeros:
-        one = len(options.zeros) == 1
-        zeros = options.zeros[0] if one else options.zeros
-        architecture = {**architecture, "zeros": zeros}
     return make(
         options.preset,
         load_weights=presets.has_weights(options.preset),
         dtype=devices.dtype_policy(options.dtype_policy),
-        **architecture,
+        **options.architecture,
     )
 
 
@@ -247,13 +242,7 @@ def check(options):
 
     Trained weights keep their atoms.
     """
-    trained = presets.find(options.preset).folder is not None
-    if options.zeros and trained:
-        raise UsageError(
-            "--zeros is for sparse codes that are trained from the start: "
-            "leave it out with a trained --preset."
-        )
-    if trained:
+    if presets.find(options.preset).folder is not None:
         options.first_atoms = "random"
     given = options.data_dir, options.workdir
     if options.dataset == "image_folder" and None not in given:

@@ -86,12 +86,9 @@ Model:
         kaggle://OWNER/MODEL/keras/VARIANT).
     architecture: What of the preset's architecture to replace, as
         filters=64,128,sparsity=0.1: arguments of keras_csc.models.Encoder and
-        Decoder (filters, feature_dim, kernel_size, strides, sparsity,
+        Decoder (filters, feature_dim, kernel_size, strides, sparsity, zeros,
         nonnegative, iterations, tight_frame, lapped, ...), which docs/method.md
         explains. Given again, it adds to what was given before.
-    zeros: Share of the codes that are to be 0, of every stage or, separated by
-        commas, of each: λ, which begins as the preset has it, moves in training
-        until they are.
     first_atoms: The first atoms: random, the principal components of N
         training images, or, in the first stage, random patches of N training
         images. auto is principal:1024, as in Python, or random where that can't
@@ -156,7 +153,6 @@ Run, logs and checkpoints:
     resize=True,
     preset=(None, kinds.PATH),
     architecture=({}, kinds.Arguments("filters")),
-    zeros=(None, kinds.numbers(16, 0.01, 0.99)),
     first_atoms=(
         "auto",
         kinds.pattern(
@@ -215,8 +211,8 @@ def recorded(values, sections=SECTIONS):
     parsers = {f.name: f.parser for f in sum(sections.values(), [])}
     for name, value in values.items():
         try:
-            parser = parsers[kinds.known(name, parsers)]
             if value is not None:
+                parser = parsers[kinds.known(name, parsers)]
                 setattr(options, name, parser.parse(value))
         except (AttributeError, TypeError, ValueError) as error:
             raise UsageError(f"--{name}={value!s:.40}: {error}") from error

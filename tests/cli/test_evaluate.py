@@ -181,17 +181,6 @@ def test_the_classifier_measures_and_is_trained_once(
     assert other["split"] == "validation"
 
 
-def test_classifier_of_other_data_is_refused(run, tmp_path):
-    run = shutil.copytree(run, tmp_path / "run")
-    path = run / "classifiers" / "digits_16x16x1.keras"
-    path.parent.mkdir()
-    evaluation.ImageClassifier(
-        (16, 16, 1), 10, filters=(4,), record={"dataset": "mnist"}
-    ).save(path)
-    with pytest.raises(ValueError, match="'mnist'.*this run has .*'digits'"):
-        evaluate.evaluate(run, metrics=["classifier"])
-
-
 def test_a_classifier_needs_labels(monkeypatch):
     options = train_options.parse(["--dataset=digits", "--preset=digits"])
     source = types.SimpleNamespace(num_classes=None)

@@ -238,7 +238,7 @@ def test_last_checkpoint_is_evaluated_on_images_of_other_classes(
     """The game's memory of this run is of ten classes."""
     write_images(tmp_path / "images", 36)
     others = {"dataset": "image_folder", "data_dir": str(tmp_path / "images")}
-    found = evaluate.evaluate(copy, others, checkpoint=True, metrics=[])
+    found = evaluate.evaluate(copy, **others, checkpoint=True, metrics=[])
     assert found["step"] == 4 and np.isfinite(found["psnr"])
 
 
@@ -253,7 +253,10 @@ def test_last_checkpoint_is_evaluated_on_images_of_other_classes(
         (["--architecture=sparsity=1e400"], "`sparsity` must be .*inf"),
         (["--batch_size=5000"], "in \\[1, 1330\\], the number of train"),
         (["--batch_size=33", "--strategy=mirrored"], "number of replicas .2"),
-        (["--zeros=.9", "--preset=csc_ctrl_digits"], "--zeros is for sparse"),
+        (
+            ["--architecture=zeros=.9", "--preset=csc_ctrl_digits"],
+            "does not fit the architecture",
+        ),
         (["--game=epsilon=-1"], "--game: .*epsilon"),
         (["--metrics=samples", "--preset=photographs"], "has features=map"),
     ],
@@ -279,7 +282,7 @@ def test_a_dead_network_is_saved_and_not_evaluated(tmp_path):
     assert trained(folder).built
     assert not (folder / "evaluation.json").exists()
     with pytest.raises(ValueError, match="features of the images are zero"):
-        evaluate.evaluate(folder, {})
+        evaluate.evaluate(folder)
 
 
 # === First atoms, and several devices ===
