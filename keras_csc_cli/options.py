@@ -19,9 +19,6 @@ Enum, Integer = flags.EnumParser, flags.IntegerParser
 FOLDERS = {
     "saved_model": "saved_models",
     "preset": "presets",
-    "litert": "runtimes",
-    "onnx": "runtimes",
-    "openvino": "runtimes",
 }
 
 # Flags of several commands.
@@ -159,19 +156,15 @@ Writes saved_models/digits/VERSION/ from runs/digits/model/, with a card of
 what the run recorded. Every export is a new version. --formats=preset writes
 presets/digits/, a folder for from_preset and for hubs; --preset takes such a
 folder, or the name of a trained model, in the place of a run.
---formats=litert,onnx,openvino writes runtimes/digits/FORMAT/.
 
 Export:
     {WORKDIR}
     {PRESET}
     name: Name of the model. By default the workdir's. That of a SavedModel is
         of letters, digits and _.-, as clients ask for it.
-    formats: {", ".join(FOLDERS)}, separated by
-        commas. The last three need pip install '.[runtimes]' in a copy of the
-        repository.
+    formats: {", ".join(FOLDERS)}, separated by commas.
     presets: Folder of the exported presets: NAME/ is written to it.
     saved_models: Folder of the exported models: NAME/VERSION/ is written.
-    runtimes: Folder of the models for other runtimes: NAME/FORMAT/ is written.
     licence: Licences for the card, of the images that the model was trained on
         and of its weights. By default those of --preset.
     batch_sizes: Sizes of the batches that a server makes, separated by commas:
@@ -183,7 +176,6 @@ Export:
     formats=("saved_model", kinds.choices(FOLDERS)),
     presets=("presets", kinds.PATH),
     saved_models=("saved_models", kinds.PATH),
-    runtimes=("runtimes", kinds.PATH),
     licence=(None, kinds.TEXT),
     batch_sizes=(
         "1,8,32",

@@ -16,7 +16,6 @@ import pytest
 import tensorflow as tf
 from absl import flags
 
-from keras_csc.export.runtimes import PACKAGES
 from keras_csc.losses import TranscriptionGame
 from keras_csc.models import presets
 from keras_csc.validation import AdvisedError
@@ -60,7 +59,7 @@ def test_numbers_that_no_flag_can_have():
         ("train", "--architecture=filter=4", "filters"),
         ("train", "--workdir=", "empty"),
         ("evaluate", "--metrics=fid", "fid"),
-        ("export", "--formats=onnx,caffe", "caffe"),
+        ("export", "--formats=preset,caffe", "caffe"),
         ("evaluate", "--classifier=b", ".keras"),
     ],
 )
@@ -75,7 +74,7 @@ def test_values_are_refused_with_the_name_of_their_flag(
 WITHOUT_TENSORFLOW = """
 import shlex, sys
 from keras_csc_cli import console
-names = "gradio huggingface_hub keras tensorflow tf2onnx"
+names = "gradio huggingface_hub keras tensorflow"
 sys.modules |= dict.fromkeys(names.split())
 for line in sys.stdin:
     sys.argv[:] = ["keras-csc", *shlex.split(line)]
@@ -303,7 +302,6 @@ def test_choices_are_those_of_the_package():
     assert game | {"num_classes": None} == TranscriptionGame().get_config()
     assert "num_classes" not in game
     assert all(text for _, text in train_options.GAME.values())
-    assert set(others.FOLDERS) == {"saved_model", "preset", *PACKAGES}
 
 
 def test_arguments_are_added_to_those_before():
