@@ -25,7 +25,7 @@ SAME = ("dataset", "split", "step", "images_of_split")
 COUNTS = ("images", "probe_training_images")
 # Figures that a command says of an evaluation.
 SAID = (
-    *("psnr", "ssim", "cosine", "retrieval", "pixel_retrieval"),
+    *("psnr", "ssim", "retrieval", "pixel_retrieval"),
     *("same_class", "same_class_of_images", "nearest_subspace_accuracy"),
     *("reconstructed_nearest_subspace_accuracy", "centered_knn_accuracy"),
     "linear_probe_accuracy",

@@ -10,8 +10,8 @@ import pytest
 
 from keras_csc import html
 from keras_csc import report
+from keras_csc.metrics import class_similarity
 from keras_csc.metrics import match_atoms
-from keras_csc.visualization import class_similarity
 from keras_csc.visualization.atoms import encoder_atoms
 from tests.helpers import pages as browser
 from tests.helpers.pages import Page
