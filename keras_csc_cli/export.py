@@ -10,7 +10,6 @@ from keras_csc_cli.options import FOLDERS
 from keras_csc_cli.options import name_of
 
 from keras_csc.export import export_preset
-from keras_csc.export import export_runtime
 from keras_csc.export import export_saved_model
 from keras_csc.files import remove
 from keras_csc.models import ClosedLoopAutoencoder
@@ -58,10 +57,8 @@ def run(
             if form == "saved_model":
                 how = {"card": card, "batch_sizes": sizes}
                 path = export_saved_model(model, path, **how)
-            elif form == "preset":
-                path = export_preset(model, path, card=card)
             else:
-                path = export_runtime(model, path / form, form)
+                path = export_preset(model, path, card=card)
             written[form] = path
     except BaseException:
         for path in written.values():

@@ -20,9 +20,6 @@ Enum, Integer = flags.EnumParser, flags.IntegerParser
 FOLDERS = {
     "saved_model": "saved_models",
     "preset": "presets",
-    "litert": "runtimes",
-    "onnx": "runtimes",
-    "openvino": "runtimes",
 }
 
 # Flags of several commands.
@@ -168,16 +165,13 @@ Writes saved_models/digits/VERSION/ from runs/digits/model/, with a card of
 what the run recorded. Every export is a new version. --formats=preset writes
 presets/digits/, a folder for from_preset and for hubs; --preset takes such a
 folder, or the name of a trained model, in the place of a run.
---formats=litert,onnx,openvino writes runtimes/digits/FORMAT/.
 
 Export:
     {WORKDIR}
     {PRESET}
     name: Name of the model. By default the workdir's. That of a SavedModel is
         of letters, digits and _.-, as clients ask for it.
-    formats: {", ".join(FOLDERS)}, separated by
-        commas. The last three need pip install '.[runtimes]' in a copy of the
-        repository.
+    formats: {", ".join(FOLDERS)}, separated by commas.
     output: Folder that saved_models/ and the like are written to.
     licence: Licences for the card, of the images that the model was trained on
         and of its weights. By default those of --preset.

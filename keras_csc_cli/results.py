@@ -19,7 +19,7 @@ EPOCHS = 10  # at most: few images are learned in less
 BATCH_SIZE = 128
 # Figures that a command says of an evaluation.
 SAID = (
-    *("psnr", "ssim", "cosine", "retrieval", "pixel_retrieval"),
+    *("psnr", "ssim", "retrieval", "pixel_retrieval"),
     *("same_class", "same_class_of_images", "nearest_subspace_accuracy"),
     *("reconstructed_nearest_subspace_accuracy", "centered_knn_accuracy"),
     "linear_probe_accuracy",

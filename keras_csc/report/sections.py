@@ -11,11 +11,9 @@ from keras_csc.evaluation.stages import code_curve
 from keras_csc.metrics.features import principal_directions
 from keras_csc.ops.tensors import to_sphere
 from keras_csc.pixels import to_pixels
-from keras_csc.visualization import class_similarity
 from keras_csc.visualization.atoms import atom_tiles
 from keras_csc.visualization.atoms import drawn_rows
 from keras_csc.visualization.atoms import growing
-from keras_csc.visualization.figures import within_and_between
 from keras_csc.visualization.grids import fitted
 
 SHOWN = 8  # of the best, the worst, ...
@@ -121,9 +119,11 @@ def similarities(found):
     if not found or len(found.classes) < 2:
         return None
     known = found.labels >= 0
-    means, labels = class_similarity(found.vectors[known], found.labels[known])
+    means, labels = metrics.class_similarity(
+        found.vectors[known], found.labels[known]
+    )
     names = [found.name(label) for label in labels]
-    made = {"names": names, "means": within_and_between(means), "cells": None}
+    made = {"names": names, "means": _within_and_between(means), "cells": None}
     if len(names) <= IN_TABLE:
         made["cells"] = [
             (name, [_cell(value) for value in row])
@@ -137,6 +137,17 @@ def similarities(found):
         for n in np.argsort(-values, kind="stable")[:PAIRS]
     ]
     return made
+
+
+def _within_and_between(means):
+    """The means within and between classes, as a line."""
+    own = np.eye(len(means), dtype=bool)
+    parts = [
+        f"{name} classes {np.nanmean(values):.2f}"
+        for name, values in (("within", means[own]), ("between", means[~own]))
+        if np.isfinite(values).any()
+    ]
+    return ", ".join(parts)
 
 
 def _cell(value):

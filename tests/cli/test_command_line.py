@@ -16,7 +16,6 @@ import pytest
 import tensorflow as tf
 from absl import flags
 
-from keras_csc.export.runtimes import PACKAGES
 from keras_csc.losses import TranscriptionGame
 from keras_csc.models import presets
 from tests.helpers import runs
@@ -58,7 +57,7 @@ def test_numbers_that_no_flag_can_have():
         ("train", "--augment=flip,turn", "shift:N"),
         ("train", "--workdir=", "empty"),
         ("evaluate", "--metrics=fid", "fid"),
-        ("export", "--formats=onnx,caffe", "caffe"),
+        ("export", "--formats=preset,caffe", "caffe"),
     ],
 )
 def test_values_are_refused_with_the_name_of_their_flag(
@@ -72,7 +71,7 @@ def test_values_are_refused_with_the_name_of_their_flag(
 WITHOUT_TENSORFLOW = """
 import shlex, sys
 from keras_csc_cli import console
-names = "gradio huggingface_hub keras tensorflow tf2onnx"
+names = "gradio huggingface_hub keras tensorflow"
 sys.modules |= dict.fromkeys(names.split())
 for line in sys.stdin:
     sys.argv[:] = ["keras-csc", *shlex.split(line)]
@@ -288,7 +287,7 @@ def test_choices_are_those_of_the_package():
     assert about.startswith(f"Architecture: {names}. ")
     given = train_options.parse(["--architecture=filters=4"])
     assert given.architecture == {"filters": [4]}
-    assert set(others.FOLDERS) == {"saved_model", "preset", *PACKAGES}
+    assert set(others.FOLDERS) == {"saved_model", "preset"}
 
 
 def test_arguments_are_added_to_those_before():

@@ -141,7 +141,6 @@ def test_classifiers_of_features_are_given_both_splits(measured, model):
         assert figures[f"{name}_accuracy"] == close, name
     assert figures["psnr_of"]["pca_components"] == 16
     assert figures["psnr_of"]["training_images"] == IMAGES
-    assert (folder / "pictures" / "feature_similarity.png").exists()
 
 
 def test_samples_are_of_a_density_that_is_fitted_now(measured, model):

@@ -10,7 +10,7 @@ import pytest
 
 from keras_csc import html
 from keras_csc import report
-from keras_csc.visualization import class_similarity
+from keras_csc.metrics import class_similarity
 from tests.helpers import pages as browser
 from tests.helpers.pages import Page
 from tests.helpers.pages import pixels
