@@ -7,7 +7,6 @@ from sklearn.manifold import TSNE
 from keras_csc import html
 from keras_csc import metrics
 from keras_csc.evaluation import passes
-from keras_csc.evaluation.stages import code_curve
 from keras_csc.metrics.features import principal_directions
 from keras_csc.ops.tensors import to_sphere
 from keras_csc.pixels import to_pixels
@@ -18,7 +17,6 @@ from keras_csc.visualization.grids import fitted
 
 SHOWN = 8  # of the best, the worst, ...
 ATOMS = 8
-CURVE_IMAGES = 50
 BINS = 32
 BAR = 64  # pixels of the highest
 COLUMNS, MOST_CLASSES = 7, 10  # of samples
@@ -71,8 +69,7 @@ def explained(model, found):
     Returns:
         Dict of `drawn` and, if an atom is active, of `growing`. `drawn` has,
         for the first image and every stage, what was found beside what is
-        drawn. `growing` has the images as sums of atoms of the first stage, and
-        texts of `code_curve`.
+        drawn. `growing` has the images as sums of atoms of the first stage.
     """
     explanations = [model.explain(found.images[n]) for n in examples(found, 2)]
     stages = explanations[0].stages
@@ -87,12 +84,6 @@ def explained(model, found):
             "strongest": zip(
                 map(stage.label, chosen), shares, *atom_tiles(stage, chosen)
             ),
-            "curve": [
-                [f"{value:.4g}" for value in point.values()]
-                for point in code_curve(
-                    model.encoder, found.images[:CURVE_IMAGES]
-                )
-            ],
         }
     return parts
 
