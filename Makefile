@@ -54,11 +54,11 @@ browser: $(STAMP) $(PAGE_STAMP)
 	$(BIN)/python -m pip install --quiet --group onnx
 	rm -rf runs/browser
 	for model in $(MODEL) sparse_denoiser; do \
-	  $(BIN)/python training/export.py --preset=$$model --saved_models=runs/browser || exit; \
+	  $(BIN)/python training/export.py --preset=$$model --output=runs/browser || exit; \
 	done
 	npm run build --silent --prefix $(PAGE)
 	for signature in $(MODEL)/1/encode $(MODEL)/1/decode sparse_denoiser/1/denoise_tile; do \
-	  $(BIN)/python -m tf2onnx.convert --saved-model runs/browser/$$(dirname $$signature) \
+	  $(BIN)/python -m tf2onnx.convert --saved-model runs/browser/saved_models/$$(dirname $$signature) \
 	    --signature_def $$(basename $$signature) \
 	    --output $(PAGE)/site/model/$$(basename $$signature).onnx || exit; \
 	done
@@ -100,7 +100,6 @@ test-browser: $(STAMP) $(PAGE_STAMP)
 # Times on this machine, beside the times of the libraries it is compared with.
 benchmarks: $(PEERS_STAMP)
 	$(PEERS)/bin/python benchmarks/agreement.py
-	$(PEERS)/bin/python benchmarks/layers.py
 	$(PEERS)/bin/python benchmarks/steps.py --peer=torch
 
 # The documentation, with its notebooks, in docs/_build/latest; a release's beside

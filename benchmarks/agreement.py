@@ -4,9 +4,8 @@
     python benchmarks/agreement.py
 
 The published games, CTRL-Binary and CTRL-Multi, of sparse coding networks with
-non-negative codes and of DCGAN's, each played by our code and by
-`peer_torch.Game`, which shares no line with it, from the same weights. What is
-compared:
+non-negative codes, each played by our code and by `peer_torch.Game`, which
+shares no line with it, from the same weights. What is compared:
 
 - `objective`: `T`;
 - `encoder_gradient`: of `T`, with `x̂` held fixed;
@@ -22,7 +21,6 @@ one has a single image. Exits with 1 if a difference is above 1e-9. Writes
 benchmarks/results.json.
 """
 
-import itertools
 import sys
 
 from keras_csc_cli import building
@@ -36,13 +34,11 @@ import tensorflow as tf
 from benchmarks import measuring
 from keras_csc.models import presets
 from keras_csc.models import steps
-from studies import baselines
 
 try:
     import torch
 
     from benchmarks import peer_torch
-    from benchmarks import peer_torch_networks as networks
 except ImportError:
     command_line.fail("PyTorch is missing. Run: pip install torch")
 
@@ -81,46 +77,24 @@ def batch():
     return tf.tanh(images), tf.constant(labels)
 
 
-def peer_game(kind, options, optimizer):
-    """PyTorch's game of a run's options.
-
-    Args:
-        kind: of the networks, as in `Match`.
-        options: of a run, with one `sparsity` for all stages.
-        optimizer: function of parameters.
-    """
-    torch.manual_seed(0)
-    config = presets.config(options.preset, **options.architecture)
-    shape = config["image_shape"], config["filters"], config["feature_dim"]
-    if kind == "conv":
-        encoder = networks.ConvEncoder(*shape)
-        decoder = networks.ConvDecoder(*shape)
-    else:
-        encoder = networks.Encoder(*shape, config["sparsity"])
-        decoder = networks.Decoder(encoder)
-    objective = getattr(peer_torch, options.game.get("objective", "binary"))
-    return peer_torch.Game(encoder, decoder, optimizer, objective)
-
-
-def players(kind, options):
-    """Both games of a run's options, alternating, with gradient descent.
-
-    Returns:
-        `(model, game)`, of the options' precision and of other weights.
-    """
+def players(objective):
+    """Both games, `(model, game)`, in alternating steps of gradient descent."""
+    options = train_options.parse(
+        [*PUBLISHED_LAYERS, f"--game=objective={objective}"]
+    )
     keras.utils.set_random_seed(0)
-    model = building.model(options, CLASSES, baselines.MAKERS[kind])
-    model.compile(
-        keras.optimizers.SGD(RATE),
-        keras.optimizers.SGD(RATE),
-        model.game,
-        jit_compile=False,
+    model = building.model(options, CLASSES)
+    optimizers = [keras.optimizers.SGD(RATE) for _ in range(2)]
+    model.compile(*optimizers, model.game, jit_compile=False)
+    config = presets.config(options.preset, **options.architecture)
+    names = "image_shape", "filters", "feature_dim", "sparsity"
+    encoder = peer_torch.Encoder(*(config[name] for name in names)).double()
+    game = peer_torch.Game(
+        encoder,
+        peer_torch.Decoder(encoder).double(),
+        lambda weights: torch.optim.SGD(weights, lr=RATE),
+        getattr(peer_torch, objective),
     )
-    game = peer_game(
-        kind, options, lambda weights: torch.optim.SGD(weights, lr=RATE)
-    )
-    for player in (game.encoder, game.decoder):
-        player.to(getattr(torch, options.dtype_policy))
     return model, game
 
 
@@ -140,57 +114,32 @@ def pairs(model, game):
     Raises:
         ValueError: if one of either side has no partner.
     """
-    encoder, decoder = game.encoder, game.decoder
-    layers = [(model.encoder.head, encoder.head)]
-    normalizations = zip(model.encoder.normalizations, encoder.normalizations)
-    found = []
-    if model.encoder.coding_layers:
-        layers += zip(model.encoder.coding_layers, encoder.coding)
-        found += zip(model.decoder.trainable_variables, decoder.parameters())
-    else:
-        layers += zip(model.encoder.convolutions, encoder.coding)
-        layers += zip(
-            model.decoder.convolutions, (decoder.head, *decoder.decoding)
-        )
-        normalizations = itertools.chain(
-            normalizations,
-            zip(model.decoder.normalizations, decoder.normalizations),
-        )
-    found += [(ours.kernel, theirs.weight) for ours, theirs in layers]
-    for ours, theirs in normalizations:
-        if ours.gamma is not None:
-            found.append((ours.gamma, theirs.weight))
-            found.append((ours.beta, theirs.bias))
-    parameters = [*encoder.parameters(), *decoder.parameters()]
-    for side, expected in zip(
-        zip(*found), (model.trainable_variables, parameters)
-    ):
-        if set(map(id, side)) != set(map(id, expected)):
+    encoder, peer = model.encoder, game.encoder
+    gains = model.decoder.trainable_variables
+    partners = list(zip(gains, game.decoder.parameters()))
+    layers = encoder.head, *encoder.coding_layers
+    for ours, theirs in zip(layers, (peer.head, *peer.coding)):
+        partners.append((ours.kernel, theirs.weight))
+    for ours, theirs in zip(encoder.normalizations, peer.normalizations):
+        partners.append((ours.gamma, theirs.weight))
+        partners.append((ours.beta, theirs.bias))
+    all_of_peer = [*peer.parameters(), *game.decoder.parameters()]
+    expected = model.trainable_variables, all_of_peer
+    for side, weights in zip(zip(*partners), expected):
+        if set(map(id, side)) != set(map(id, weights)):
             raise ValueError("A weight has no partner in the other framework.")
-    return found
+    return partners
 
 
-def copy(found):
-    """Gives our values to PyTorch's parameters."""
-    for ours, theirs in found:
-        theirs.data.copy_(weight(ours))
-
-
-def images(batch):
-    """PyTorch's copy of our images."""
-    return torch.from_numpy(batch.numpy()).permute(0, 3, 1, 2).contiguous()
-
-
-def weight(variable):
-    """A copy of our variable or gradient, as PyTorch has it."""
-    value = torch.from_numpy(np.array(keras.ops.convert_to_numpy(variable)))
+def for_torch(value):
+    """A copy of our variable, gradient or images, as PyTorch has it."""
+    value = torch.from_numpy(np.array(keras.ops.convert_to_numpy(value)))
     return value.permute(3, 2, 0, 1) if value.ndim == 4 else value
 
 
 def difference(ours, theirs):
     """Norm of the difference, relative to the norm of PyTorch's."""
-    ours = np.asarray(ours, "float64")
-    theirs = np.asarray(theirs, "float64")
+    ours, theirs = (np.asarray(side, "float64") for side in (ours, theirs))
     return float(np.linalg.norm(ours - theirs) / np.linalg.norm(theirs))
 
 
@@ -198,90 +147,77 @@ class Match:
     """Both games from the same weights.
 
     Args:
-        kind: of `baselines.MAKERS`, `"closed_loop"` or `"conv"`.
         objective: `"binary"` or `"multi"`.
     """
 
-    def __init__(self, kind, objective):
-        options = train_options.parse(
-            [*PUBLISHED_LAYERS, f"--game=objective={objective}"]
-        )
-        self.model, self.game = players(kind, options)
+    def __init__(self, objective):
+        self.model, self.game = players(objective)
         spread(self.model)
         self.pairs = pairs(self.model, self.game)
-        self.images, self.labels = batch()
-        if kind == "closed_loop":
-            self.model.decoder.calibrate(self.images)
-        else:
-            # TensorFlow's operation holds its slope in float32.
-            self.game.encoder.slope = float(np.float32(0.2))
+        images, labels = self.batch = batch()
+        self.model.decoder.calibrate(images)
         self.start = self.model.get_weights()
-        self.for_torch = (
-            images(self.images),
-            torch.from_numpy(self.labels.numpy()).long(),
-        )
+        images = torch.from_numpy(images.numpy()).permute(0, 3, 1, 2)
+        labels = torch.from_numpy(labels.numpy()).long()
+        self.batch_of_peer = images.contiguous(), labels
 
     def row(self):
         """The differences of one step."""
         self._restart()
         ours, terms = self._play()
-        self.game.decoder_step(*self.for_torch)
-        row = {"old_decoder_gradient": self._worst(ours, "decoder")}
+        self.game.decoder_step(*self.batch_of_peer)
+        row = {"old_decoder_gradient": self._worst(ours[1])}
         self._restart()
-        theirs = self.game.encoder_step(*self.for_torch)
+        theirs = self.game.encoder_step(*self.batch_of_peer)
         row["objective"] = difference(terms["objective"], theirs)
-        row["encoder_gradient"] = self._worst(ours, "encoder")
+        row["encoder_gradient"] = self._worst(ours[0])
         variables = self.model.encoder.trainable_variables
         self.model.optimizer.apply(
-            [ours["encoder"][id(v)] for v in variables], variables
+            [ours[0][id(variable)] for variable in variables], variables
         )
         ours, terms = self._play()
-        theirs = self.game.decoder_step(*self.for_torch)
+        theirs = self.game.decoder_step(*self.batch_of_peer)
         row["new_objective"] = difference(terms["objective"], theirs)
-        row["decoder_gradient"] = self._worst(ours, "decoder")
-        row["step"] = self._step()
-        return row
+        row["decoder_gradient"] = self._worst(ours[1])
+        return {**row, "step": self._step()}
 
     def zeros(self):
         """Share of zeros in the codes of every stage."""
-        codes = self.model.encoder.activations(self.images, training=True).codes
-        return [float(np.mean(code.numpy() == 0)) for code in codes]
+        output = self.model.encoder.activations(self.batch[0], training=True)
+        return [float(np.mean(codes.numpy() == 0)) for codes in output.codes]
 
     def _restart(self):
         self.model.set_weights(self.start)
-        copy(self.pairs)
+        for ours, theirs in self.pairs:
+            theirs.data.copy_(for_torch(ours))
 
     def _play(self):
-        """Our gradients by player and variable, of `-T` and `T`, and terms."""
-        batch = self.images, self.labels
-        for_encoder = steps.encoder_step(self.model, *batch)
-        for_decoder, terms = steps.decoder_step(self.model, *batch)
-        players = zip(
-            ("encoder", "decoder"),
-            self.model.moved_variables,
-            (for_encoder, for_decoder),
-        )
-        return {
-            player: dict(zip(map(id, variables), gradients))
-            for player, variables, gradients in players
-        }, terms
+        """Gradients of encoder and decoder by variable, and terms."""
+        of_encoder = steps.encoder_step(self.model, *self.batch)
+        of_decoder, terms = steps.decoder_step(self.model, *self.batch)
+        return [
+            dict(zip(map(id, variables), gradients))
+            for variables, gradients in zip(
+                self.model.moved_variables, (of_encoder, of_decoder)
+            )
+        ], terms
 
-    def _worst(self, ours, player):
+    def _worst(self, gradients):
         """Largest difference of a player's gradients."""
         return _largest(
-            (weight(ours[player][id(variable)]), parameter.grad)
+            (for_torch(gradients[id(variable)]), parameter.grad)
             for variable, parameter in self.pairs
-            if id(variable) in ours[player]
+            if id(variable) in gradients
         )
 
     def _step(self):
         """Largest difference of how weights moved in a whole step."""
         self._restart()
-        before = [weight(variable) for variable, _ in self.pairs]
-        self.model.train_on_batch(self.images, self.labels)
-        self.game.step(*self.for_torch)
+        before = [for_torch(variable) for variable, _ in self.pairs]
+        self.model.train_on_batch(*self.batch)
+        self.game.step(*self.batch_of_peer)
         return _largest(
-            (weight(variable) - start, parameter.detach() - start)
+            (for_torch(variable) - start, parameter.detach() - start)
             for (variable, parameter), start in zip(self.pairs, before)
         )
 
@@ -294,16 +230,14 @@ def _largest(sides):
 def main():
     torch.set_num_threads(1)  # Small operations; nothing is timed.
     rows = []
-    for network, kind in (("csc", "closed_loop"), ("conv", "conv")):
-        for objective in ("binary", "multi"):
-            match = Match(kind, objective)
-            about = {"network": network, "game": objective}
-            row = match.row()
-            rows.append({**about, "zeros": match.zeros(), **row})
+    for objective in ("binary", "multi"):
+        match = Match(objective)
+        row = match.row()
+        rows.append({"game": objective, "zeros": match.zeros(), **row})
     measuring.report(
         "agreement",
         rows,
-        ["network", "game", *QUANTITIES],
+        ["game", *QUANTITIES],
         torch=torch.__version__,
         batch=BATCH,
         tolerance=TOLERANCE,

@@ -33,64 +33,58 @@ _PEER_PYTHON = flags.DEFINE_string(
 )
 _ROUNDS = flags.DEFINE_integer("rounds", 3, "How often each is measured.")
 
-STEP = """
+# What every measured process begins with, and how it measures.
+COMMON = """
 import json, sys, time
+def seconds(call, calls):
+    taken = []
+    for _ in range(calls):
+        began = time.perf_counter()
+        call()
+        taken.append(time.perf_counter() - began)
+    return taken
+"""
+OURS = """
 import tensorflow as tf
 tf.config.threading.set_intra_op_parallelism_threads(1)
 tf.config.threading.set_inter_op_parallelism_threads(1)
 from keras_csc_cli import building, train_options
 options = train_options.parse(json.loads(sys.argv[1]))
 model = building.model(options, 10)
+"""
+STEP = f"""{COMMON}{OURS}
 shape = (options.batch_size, *model.encoder.image_shape)
 images = tf.tanh(tf.random.stateless_normal(shape, (0, 1)))
 labels = tf.range(len(images)) % 10
 step = tf.function(model.train_step)
-seconds = []
-for _ in range(7):
-    began = time.perf_counter()
-    float(step((images, labels))["loss"])
-    seconds.append(time.perf_counter() - began)
-print(json.dumps(sorted(seconds[2:])[2]))
+taken = seconds(lambda: float(step((images, labels))["loss"]), 7)
+print(json.dumps(sorted(taken[2:])[2]))
 """
-
 # Operations of a step, and how many a second the machine's peak has.
-PEAK = """
-import json, sys, time
-import tensorflow as tf
-tf.config.threading.set_intra_op_parallelism_threads(1)
-tf.config.threading.set_inter_op_parallelism_threads(1)
-from keras_csc_cli import building, train_options
-from benchmarks import scaling
-options = train_options.parse(json.loads(sys.argv[1]))
-model = building.model(options, 10)
+PEAK = f"""{COMMON}{OURS}
+from benchmarks import operations
 one = tf.constant(1.0, model.encoder.compute_dtype)
 images = tf.fill((32, 16, 16, 256), one)
 kernel = tf.fill((3, 3, 256, 256), one)
 run = tf.function(lambda: tf.nn.conv2d(images, kernel, 1, "SAME")[0, 0, 0, 0])
-seconds = []
-for _ in range(9):
-    began = time.perf_counter()
-    run().numpy()
-    seconds.append(time.perf_counter() - began)
-total = scaling.floating_point_operations(model, options.batch_size)
-print(json.dumps([total, 2 * 32 * 16**2 * 9 * 256**2 / min(seconds)]))
+least = min(seconds(lambda: run().numpy(), 9))
+total = operations.floating_point_operations(model, options.batch_size)
+print(json.dumps([total, 2 * 32 * 16**2 * 9 * 256**2 / least]))
 """
-
-TORCH = """
-import json, sys, time
+TORCH = f"""{COMMON}
 import torch
 from torch.utils import _pytree
-from benchmarks import peer_torch, peer_torch_networks as networks
+from benchmarks import peer_torch
 torch.set_num_threads(1)
 form, kind = json.loads(sys.argv[1])
 torch.manual_seed(0)
-encoder = networks.Encoder((32, 32, 3), (96, 64, 128), 128, 0.1)
-decoder = networks.Decoder(encoder)
+encoder = peer_torch.Encoder((32, 32, 3), (96, 64, 128), 128, 0.1)
+decoder = peer_torch.Decoder(encoder)
 def in_half(forward):
     def run(*given):
         with torch.autocast("cpu", torch.bfloat16, kind == "mixed_bfloat16"):
-            found = forward(*given)
-        return _pytree.tree_map(lambda each: each.float(), found)
+            outputs = forward(*given)
+        return _pytree.tree_map(lambda tensor: tensor.float(), outputs)
     return run
 images = torch.tanh(torch.randn(128, 3, 32, 32))
 for player in (encoder, decoder):
@@ -103,12 +97,8 @@ for player in (encoder, decoder):
 adam = lambda weights: torch.optim.Adam(weights, 5e-4, (0.5, 0.999))
 game = peer_torch.Game(encoder, decoder, adam, peer_torch.multi)
 labels = torch.arange(128) % 10
-seconds = []
-for _ in range(7):
-    began = time.perf_counter()
-    float(game.step(images, labels))
-    seconds.append(time.perf_counter() - began)
-print(json.dumps(sorted(seconds[2:])[2]))
+taken = seconds(lambda: float(game.step(images, labels)), 7)
+print(json.dumps(sorted(taken[2:])[2]))
 """
 FORMS = "default", "channels_last", "compiled"
 PUBLISHED = [
@@ -119,21 +109,21 @@ PUBLISHED = [
 ]
 
 
-def seconds(tree, arguments, script=STEP, python=sys.executable):
+def printed(tree, arguments, script=STEP, python=sys.executable):
     """What a script prints, median seconds, by the code of a working tree."""
-    found = subprocess.run(
+    process = subprocess.run(
         [python, "-c", script, json.dumps(arguments)],
         env={**os.environ, "PYTHONPATH": tree},
         cwd=tree,
         stdout=subprocess.PIPE,
         check=True,
     )
-    return json.loads(found.stdout.splitlines()[-1])
+    return json.loads(process.stdout.splitlines()[-1])
 
 
 def _commit(tree):
-    found = ["git", "-C", tree, "rev-parse", "--short=12", "HEAD"]
-    return subprocess.check_output(found, text=True).strip()
+    command = ["git", "-C", tree, "rev-parse", "--short=12", "HEAD"]
+    return subprocess.check_output(command, text=True).strip()
 
 
 def beside_peer():
@@ -148,11 +138,11 @@ def beside_peer():
             forms = FORMS if name == "published" else ()
             ours, theirs = [], {form: [] for form in forms}
             for _ in range(_ROUNDS.value):
-                ours.append(seconds(here, arguments))
+                ours.append(printed(here, arguments))
                 for form, times in theirs.items():
                     python = _PEER_PYTHON.value
-                    times.append(seconds(here, [form, kind], TORCH, python))
-            operations, peak = seconds(here, arguments, PEAK)
+                    times.append(printed(here, [form, kind], TORCH, python))
+            operations, peak = printed(here, arguments, PEAK)
             middle = statistics.median(ours)
             row = {"step": name, "type": kind, "here_ms": 1000 * middle}
             row["peak_gflops"] = peak / 1e9
@@ -185,7 +175,7 @@ def beside_trees(names):
             for tree, path in trees.items():
                 own = [f"--architecture={changes}"] if changes else []
                 given = [*arguments, *(own if tree == "here" else [])]
-                times[tree].append(seconds(path, given))
+                times[tree].append(printed(path, given))
         row = {"step": name}
         for tree, values in times.items():
             row[f"{tree}_ms"] = 1000 * statistics.median(values)

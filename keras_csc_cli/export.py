@@ -25,10 +25,10 @@ def run(
     *,
     preset=None,
     name=None,
+    output=".",
     formats=("saved_model",),
     batch_sizes="1,8,32",
     licence=None,
-    **folders,
 ):
     """Exports the trained model of a run, or of a preset.
 
@@ -53,8 +53,7 @@ def run(
     try:
         # A server takes a version at once: it is written last.
         for form in sorted(formats, key="saved_model".__eq__):
-            folder = folders.get(FOLDERS[form], FOLDERS[form])
-            path = (pathlib.Path(folder) / name).absolute()
+            path = pathlib.Path(output, FOLDERS[form], name).absolute()
             if form == "saved_model":
                 how = {"card": card, "batch_sizes": sizes}
                 path = export_saved_model(model, path, **how)

@@ -232,6 +232,7 @@ def test_commands_have_flags_that_parse(command):
 FOLDERS = ("benchmarks", "studies", "tests", "keras_csc_cli", "serving")
 # Of TensorBoard, Docker, Python's HTTP server, and npm.
 THEIRS = {"depth", "logdir", "wait", "bind", "directory", "ignore", "profile"}
+THEIRS |= {"saved", "signature_def"}  # of tf2onnx
 
 
 @functools.cache

@@ -38,7 +38,7 @@ def build(model, name, examples, class_names=None):
     return _Page(model, name, examples, class_names).blocks
 
 
-def serve(blocks, port=None, browser=False):
+def serve(blocks, port=None):
     """Begins to serve a page to this machine alone, and returns its URL.
 
     Without a port it is the first free one from 7860 on. `blocks.close()` ends
@@ -63,7 +63,6 @@ def serve(blocks, port=None, browser=False):
     _, url, _ = blocks.queue(api_open=False).launch(
         server_name=HOST,
         server_port=port,
-        inbrowser=browser,
         share=False,
         quiet=True,
         show_error=True,

@@ -11,7 +11,6 @@ import tensorflow as tf
 
 from keras_csc.export.graph import write_graph
 from keras_csc.files import new_folder
-from keras_csc.validation import AdvisedError
 
 # Sides of inputs that may have any, when they are tried.
 SIDES = {"image": 32, "features": 4}
@@ -46,7 +45,7 @@ def check_answers(endpoints, loaded, what, tolerance):
     may be near 0.
 
     Raises:
-        AdvisedError: if answers differ, or an output is not finite.
+        ValueError: if answers differ, or an output is not finite.
     """
     for name, (function, specs) in endpoints.items():
         of_files = any(spec.dtype == tf.string for spec in specs)
@@ -58,7 +57,7 @@ def check_answers(endpoints, loaded, what, tolerance):
 
 
 def check_same(received, expected, what, tolerance):
-    """Raises `AdvisedError` unless a dict of outputs is as expected."""
+    """Raises `ValueError` unless a dict of outputs is as expected."""
     for output, value in expected.items():
         answer, value = np.asarray(received[output]), np.asarray(value)
         if value.dtype.kind == "O":  # texts
@@ -67,12 +66,11 @@ def check_same(received, expected, what, tolerance):
         if answer.shape == value.shape:
             difference = np.max(np.abs(answer - value))
         if not difference <= tolerance:
-            raise AdvisedError(
+            raise ValueError(
                 f"`{output}` of {what} must be finite and what the model "
                 f"computes, up to {tolerance}. The largest difference is "
-                f"{difference}. Check the model's weights.",
-                "tolerance",
-                "Or pass another `tolerance`.",
+                f"{difference}. Check the model's weights, or pass another "
+                "`tolerance`."
             )
 
 

@@ -4,6 +4,7 @@ import types
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from keras_csc import data
 from keras_csc import evaluation
@@ -178,6 +179,11 @@ def test_figures_and_pictures_of_a_model_of_maps(tmp_path):
     evaluation.draw(model, found, images, labels, tmp_path)
     names = {path.name for path in tmp_path.iterdir()}
     assert {"evaluation.png", "atoms_1.png"} <= names
+    vectors = found._replace(features=np.eye(5, dtype="float32")[labels])
+    evaluation.draw(model, vectors, images, labels, tmp_path)
+    dark = np.asarray(Image.open(tmp_path / "feature_similarity.png")) == 0
+    classes = np.sort(labels)
+    np.testing.assert_array_equal(dark, classes[:, None] == classes)
 
 
 def features_and_labels():

@@ -238,7 +238,7 @@ def test_nobody_else_can_open_it_and_there_is_no_api(digits):
 
 @pytest.mark.thorough
 def test_the_command_serves_a_page_until_it_is_interrupted(unused_port):
-    arguments = ["csc_ctrl_digits", f"--port={unused_port}", "--nobrowser"]
+    arguments = ["csc_ctrl_digits", f"--port={unused_port}"]
     process = subprocess.Popen(
         [sys.executable, "training/explore.py", *arguments],
         stdout=subprocess.PIPE,
