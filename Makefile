@@ -24,7 +24,7 @@ PAGE_STAMP := $(PAGE)/node_modules/.installed
 MODEL ?= csc_ctrl_cifar10
 
 .PHONY: demo serving browser test test-thorough test-devices hostile test-backends \
-  test-browser test-runtimes benchmarks docs lint format clean
+  test-browser benchmarks docs lint format clean
 
 demo: $(STAMP)
 	mkdir -p runs
@@ -51,16 +51,17 @@ serving: $(SERVING_STAMP)
 
 # Pages that run a model and the denoiser in the browser, in serving/browser/site.
 browser: $(STAMP) $(PAGE_STAMP)
-	$(BIN)/python -m pip install --quiet --group runtimes
-	test -d runtimes/$(MODEL)/onnx || \
-	  $(BIN)/python training/export.py --preset=$(MODEL) --formats=onnx
-	rm -rf runtimes/denoiser
-	$(BIN)/python -c "from keras_csc import export, restoration; \
-	  export.export_denoiser(restoration.SparseDenoiser.from_preset(), \
-	    'runtimes/denoiser', runtime='onnx')"
+	$(BIN)/python -m pip install --quiet --group onnx
+	rm -rf runs/browser
+	for model in $(MODEL) sparse_denoiser; do \
+	  $(BIN)/python training/export.py --preset=$$model --output=runs/browser || exit; \
+	done
 	npm run build --silent --prefix $(PAGE)
-	cp runtimes/$(MODEL)/onnx/encode.onnx runtimes/$(MODEL)/onnx/decode.onnx \
-	  runtimes/denoiser/denoise_tile.onnx $(PAGE)/site/model
+	for signature in $(MODEL)/1/encode $(MODEL)/1/decode sparse_denoiser/1/denoise_tile; do \
+	  $(BIN)/python -m tf2onnx.convert --saved-model runs/browser/saved_models/$$(dirname $$signature) \
+	    --signature_def $$(basename $$signature) \
+	    --output $(PAGE)/site/model/$$(basename $$signature).onnx || exit; \
+	done
 
 test: $(STAMP)
 	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile \
@@ -91,16 +92,10 @@ test-backends: $(STAMP) $(BACKENDS_STAMP)
 
 # Pages in Debian's Chromium.
 test-browser: $(STAMP) $(PAGE_STAMP)
-	$(BIN)/python -m pip install --quiet --group browser --group runtimes
+	$(BIN)/python -m pip install --quiet --group browser --group onnx
 	REQUIRE_BROWSER=1 \
 	  $(BIN)/python -m pytest tests/report/test_page.py tests/explorer/test_page.py \
 	  tests/serving/test_browser.py
-
-# Exported models in LiteRT, ONNX Runtime and OpenVINO.
-test-runtimes: $(STAMP)
-	$(BIN)/python -m pip install --quiet --group runtimes
-	$(BIN)/python -m pytest --thorough tests/export/test_runtimes.py \
-	  tests/export/test_denoiser.py
 
 # Times on this machine, beside the times of the libraries it is compared with.
 benchmarks: $(PEERS_STAMP)

@@ -15,6 +15,9 @@ import subprocess
 
 from keras_csc_cli import train_options
 
+from keras_csc.losses import TranscriptionGame
+from keras_csc.models import presets
+
 CORE = [f"keras_csc/{name}" for name in ("ops", "layers", "losses", "models")]
 FUNCTIONS = ast.FunctionDef, ast.AsyncFunctionDef
 
@@ -120,7 +123,8 @@ def main():
     print(f"their JSON: {total} lines, {len(json)} files")
     print(f"circle of imports in keras_csc: {circle('keras_csc')}")
     names = set(vars(train_options.parse([]))) - {"architecture", "game"}
-    settings = [*names, *train_options.ARCHITECTURE, *train_options.GAME]
+    game = TranscriptionGame().get_config()
+    settings = [*names, *presets.DEFAULTS, *game]
     print(f"{len(settings)} settings of a training, {len(tracked())} files")
 
 

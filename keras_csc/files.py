@@ -96,7 +96,7 @@ def check_new(folder):
         )
 
 
-def digest(path, algorithm="sha256"):
-    """Hexadecimal hash of a file."""
+def digest(path):
+    """Hexadecimal SHA-256 of a file."""
     with open(path, "rb") as file:
-        return hashlib.file_digest(file, algorithm).hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()

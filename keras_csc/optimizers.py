@@ -73,28 +73,28 @@ class DictionaryMuon(keras.optimizers.Muon):
             adam_beta_1=beta_1,
             adam_beta_2=beta_2,
             adam_weight_decay=None,
+            rms_rate=None,
             **kwargs,
         )
 
     def _should_use_adamw(self, variable):
         return len(variable.shape) < 2
 
-    def _muon_update_step(self, gradient, variable, learning_rate, momentum):
+    def update_step(self, gradient, variable, learning_rate):
         gradient = ops.cast(gradient, variable.dtype)
-        following = self.momentum * momentum + gradient
-        self.assign(momentum, following)
-        step = gradient + self.momentum * following
-        matrix = ops.reshape(step, (-1, variable.shape[-1]))
-        step = self.zeropower_via_newtonschulz5(matrix, self.ns_steps)
         rate = ops.cast(learning_rate, variable.dtype)
-        self.assign_sub(variable, rate * ops.reshape(step, variable.shape))
+        super().update_step(gradient, variable, rate)
 
     def zeropower_via_newtonschulz5(self, x, steps):
-        """Nearly the polar factor `U Vᵀ` of a matrix `x = U Σ Vᵀ`.
+        """Nearly the polar factor `U Vᵀ` of a matrix of atoms `x = U Σ Vᵀ`.
 
         All iterates are `x` times polynomials in `xᵀx`. So only the first and
         the last product are of the size of `x`, not two in each iteration.
         """
+        if len(x.shape) > 2:
+            matrix = ops.reshape(x, (-1, x.shape[-1]))
+            matrix = self.zeropower_via_newtonschulz5(matrix, steps)
+            return ops.reshape(matrix, x.shape)
         if x.shape[0] < x.shape[1]:
             wide = self.zeropower_via_newtonschulz5(ops.transpose(x), steps)
             return ops.transpose(wide)

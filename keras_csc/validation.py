@@ -125,22 +125,6 @@ def plain(error):
     return line.strip().rstrip(".") or type(error).__name__
 
 
-class AdvisedError(ValueError):
-    """A mistake that an argument would mend, which a command may not have.
-
-    `reason` and `advice`, what to do in Python, are whole sentences.
-    """
-
-    def __init__(self, reason, argument, advice):
-        super().__init__(reason, argument, advice)
-        self.reason = reason
-        self.argument = argument
-        self.advice = advice
-
-    def __str__(self):
-        return f"{self.reason} {self.advice}"
-
-
 def check_float32(dtype):
     """Raises `ValueError` for a type that other runtimes do not compute in."""
     if dtype != "float32":

@@ -3,7 +3,6 @@
 import importlib
 import inspect
 import os
-import pathlib
 import re
 import sys
 
@@ -53,7 +52,8 @@ class Splits(dict):
     def __init__(self, options, model=None):
         self.dataset = options.dataset
         if model is None:
-            shape = presets.config(options.preset)["image_shape"]
+            config = presets.config(options.preset, **options.architecture)
+            shape = config["image_shape"]
         else:
             shape = model.encoder.image_shape
         self.image_shape = tuple(shape)
@@ -98,16 +98,11 @@ def network(options, make=ClosedLoopAutoencoder.from_preset):
 
     `make` is called as `from_preset` is.
     """
-    architecture = options.architecture
-    if options.zeros:
-        one = len(options.zeros) == 1
-        zeros = options.zeros[0] if one else options.zeros
-        architecture = {**architecture, "zeros": zeros}
     return make(
         options.preset,
         load_weights=presets.has_weights(options.preset),
         dtype=devices.dtype_policy(options.dtype_policy),
-        **architecture,
+        **options.architecture,
     )
 
 
@@ -152,7 +147,7 @@ def game(given, num_classes, game_class=None):
     taken, ours = (
         inspect.signature(cls).parameters for cls in (kind, TranscriptionGame)
     )
-    given = {"num_classes": num_classes, **given}
+    given = {**given, "num_classes": num_classes}
     given = {n: v for n, v in given.items() if n in taken or n not in ours}
     try:
         return kind(**given)
@@ -230,23 +225,6 @@ def opened(workdir, preset, load=ClosedLoopAutoencoder.from_preset):
     return load(preset), card_of(preset)
 
 
-def is_other(options, recorded):
-    """Whether images are of another data set than a run's."""
-    return options.dataset != recorded.dataset or (
-        data_folder(options) != data_folder(recorded)
-    )
-
-
-def data_folder(options):
-    """The folder that tells which images are meant, or `None`.
-
-    A TFDS set is known by its name, wherever it lies.
-    """
-    if options.dataset != "image_folder" or not options.data_dir:
-        return None
-    return pathlib.Path(options.data_dir).resolve()
-
-
 def optimizer(options, learning_rate, updates=1):
     """An optimizer with the options' schedule, for `updates` a step."""
     name, _, betas = options.optimizer.partition(":")
@@ -264,13 +242,7 @@ def check(options):
 
     Trained weights keep their atoms.
     """
-    trained = presets.find(options.preset).folder is not None
-    if options.zeros and trained:
-        raise UsageError(
-            "--zeros is for sparse codes that are trained from the start: "
-            "leave it out with a trained --preset."
-        )
-    if trained:
+    if presets.find(options.preset).folder is not None:
         options.first_atoms = "random"
     given = options.data_dir, options.workdir
     if options.dataset == "image_folder" and None not in given:

@@ -1,20 +1,14 @@
 """Commands, and their flags of absl, whose values parsers check."""
 
-import ast
 import collections
 import difflib
-import functools
-import importlib.util
 import math
 import os
-import pathlib
 import re
 import textwrap
 import types
 
 from absl import flags
-
-ROOT = pathlib.Path(importlib.util.find_spec("keras_csc").origin).parent
 
 Flag = collections.namedtuple("Flag", ["name", "default", "parser", "help"])
 
@@ -147,38 +141,24 @@ FOLDER = Value(_folder)
 class Arguments(flags.ArgumentParser):
     """Parses `name=value,name=value,...` to a dict; values may be lists.
 
-    The class whose arguments they are checks the values.
+    The class whose arguments they are checks the names and the values.
 
     Args:
-        known: dict of `arguments_of`.
-        strict: bool, whether other names are an error.
+        *lists: names of arguments that are lists also of one value.
     """
 
-    def __init__(self, known, strict=True):
-        self.known = known
-        self.strict = strict
+    def __init__(self, *lists):
+        self.lists = lists
 
     def parse(self, argument):
         if isinstance(argument, dict):
             return argument
         arguments = {}
         for name, words in words_of(argument).items():
-            if self.strict:
-                known(name, self.known)
-            default, _ = self.known.get(name, (None, None))
             values = list(map(_value, words))
-            is_list = len(values) > 1 or isinstance(default, (list, tuple))
+            is_list = len(values) > 1 or name in self.lists
             arguments[name] = values if is_list else values[0]
         return arguments
-
-    def help(self):
-        """Lines of the names, with their defaults and their texts."""
-        lines = []
-        for name, (value, text) in self.known.items():
-            if isinstance(value, (list, tuple)):
-                value = ",".join(map(str, value))
-            lines.append(f"{name}={str(value).lower()}  {text}")
-        return "\n".join(lines)
 
 
 def known(name, names):
@@ -216,38 +196,10 @@ def _value(word):
     return {"true": True, "false": False}.get(word.lower(), word)
 
 
-@functools.cache
-def arguments_of(module, name, without=()):
-    """The arguments of a class's constructor, without an import of the class.
-
-    The class is in a module below `keras_csc/`. Its import would import
-    TensorFlow, which takes seconds.
-
-    Returns:
-        Dict from names to `(default, text)`, the text of the docstring.
-    """
-    body = ast.parse((ROOT / module).read_text(encoding="utf-8")).body
-    described = _named(body, name)
-    docstring = ast.get_docstring(described)
-    section = re.search(r"^Args:\n(.*?)(?:\n\n|\Z)", docstring, re.S | re.M)
-    texts = _entries(section[1])
-    given = _named(described.body, "__init__").args
-    names = [argument.arg for argument in given.args][-len(given.defaults) :]
-    return {
-        name: (ast.literal_eval(default), texts[name])
-        for name, default in zip(names, given.defaults)
-        if name not in without
-    }
-
-
 def _entries(text):
     """Texts by name, of lines such as `name: text`."""
     pairs = re.findall(r"^(\w+): (.*(?:\n .*)*)", textwrap.dedent(text), re.M)
     return {name: " ".join(text.split()) for name, text in pairs}
-
-
-def _named(body, name):
-    return next(node for node in body if getattr(node, "name", None) == name)
 
 
 # === Flags ===
@@ -270,7 +222,6 @@ def define(sections, flag_values):
             if isinstance(parser, flags.BooleanParser):
                 flags.DEFINE_bool(name, default, text, **where)
             elif isinstance(parser, Arguments):
-                text = f"{text}\n{parser.help()}"
                 flag = ArgumentsFlag(parser, None, name, default, text)
                 flags.DEFINE_flag(flag, **where)
             else:

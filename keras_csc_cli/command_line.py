@@ -26,14 +26,6 @@ FLAG_FILES = next(
 OUT_OF_MEMORY = re.compile(
     r"(OOM when|out of memory|failed to allocate memory)[^\n]*", re.IGNORECASE
 )
-# What a command says in the place of advice about Python's arguments.
-ADVICE = {
-    "download": "Or train with --download.",
-    "validation_fraction": "Choose another --split, or train with another "
-    "--validation_fraction.",
-}
-# The extras that have a package.
-EXTRAS = {"gradio": "explore"}
 HELP = {"-h", "--h", "-help", "--help", "--helpshort", "--helpfull"}
 
 
@@ -90,27 +82,13 @@ def _is_of_memory(error):
     )
 
 
-def advised(error):
-    """The text of an error, with advice that is for a command."""
-    argument = getattr(error, "argument", None)
-    if argument is not None:
-        return f"{error.reason} {ADVICE.get(argument, '')}".rstrip()
-    extra = EXTRAS.get(getattr(error, "name", None))
-    if isinstance(error, ImportError) and extra:
-        return (
-            f"this needs the package {error.name}: pip install '.[{extra}]' "
-            "in a copy of the repository."
-        )
-    return str(error)
-
-
 def fail(error):
     """Prints an error in one line and exits with code 2 or its own."""
     try:
         sys.stdout.flush()
     except OSError:  # which Python would meet again at its end
         _mute(1)
-    text = advised(error)
+    text = str(error)
     if _is_of_memory(error):
         match = OUT_OF_MEMORY.search(text)
         reason = (match[0] if match else text).rstrip(".")

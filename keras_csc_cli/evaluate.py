@@ -1,113 +1,96 @@
 """Evaluates a run, on its own data or on others, or a preset."""
 
-import hashlib
-import re
+import contextlib
+import pathlib
 
 from keras_csc_cli import building
 from keras_csc_cli import results
 from keras_csc_cli import train_options
 from keras_csc_cli.command_line import UsageError
 from keras_csc_cli.command_line import check_needed
+from keras_csc_cli.records import check_folder
 from keras_csc_cli.workdir import Workdir
 
 from keras_csc.callbacks import TrainingCheckpoint
 from keras_csc.export.card import card_of
+from keras_csc.files import check_new
+from keras_csc.files import new_folder
 from keras_csc.models import ClosedLoopAutoencoder
 
 
 def evaluate(
-    path, given, *, preset=None, checkpoint=False, split="test", **how
+    workdir=None,
+    *,
+    preset=None,
+    output=None,
+    checkpoint=False,
+    split="test",
+    metrics=None,
+    **others,
 ):
     """Evaluates the model of a run's folder, or a trained preset.
 
-    If a file has figures of more images or metrics of the same model, it stays.
-    The new figures are then written to another file. Images are prepared as in
-    the training that the run or the preset's card tells of.
+    Images are prepared as in the training that the run or the preset's card
+    tells of.
 
-    Args:
-        path: the folder. Of a preset it is made if it is not there, must be no
-            run's, and hold no evaluation but one of this preset on these data.
-        given: dict of options to use in the place of the training's, such as
-            `data_dir`.
-        preset: name, folder or URI, or `None` for the run's model.
-        checkpoint, split: as the flags.
-        **how: `metrics` and `classifier`, as the flags.
+    Args: as the flags. `others` are options to use in the place of the
+        training's, such as `data_dir`.
 
     Returns:
-        Dict of the figures, and under `"file"` where they were written.
+        Dict of the figures, as in `evaluation.json`.
     """
-    if preset is None:
-        workdir = Workdir(path, create=False)
-    else:
-        if checkpoint:
-            raise UsageError("--checkpoint is of a run: leave --preset out.")
-        card = card_of(preset)
-        trained = train_options.of_card(preset, card)
-        options = train_options.replaced(trained, **given)
-        check_needed(options, ["dataset"])
-        evaluated = {
-            "preset": preset,
-            "dataset": options.dataset,
-            "data_dir": options.data_dir,
-            "split": split,
-        }
-        workdir = Workdir(path, evaluated=evaluated)
-    with workdir:
+    others = {n: value for n, value in others.items() if value is not None}
+    if output is not None:
+        output = pathlib.Path(output)
+        check_new(output)
+        check_folder(output.parent)
+    with contextlib.ExitStack() as stack:
         if preset is None:
-            trained, record = workdir.options(), workdir.run_record()
-            options = train_options.replaced(trained, **given)
-            if checkpoint:
-                model = last_checkpoint(workdir, options)
-            else:
-                model = building.trained_model(workdir.path)
-            name = name_of_evaluation(options, trained, split, checkpoint)
+            run = stack.enter_context(Workdir(workdir, create=False))
+            model, options, record = _of_run(run, checkpoint, others)
+            about, folder = {"run": record or None}, run.path
         else:
-            model = ClosedLoopAutoencoder.from_preset(preset)
-            record, name = card.get("training"), ""
+            model, options, record = _of_preset(preset, others)
+            about = {"preset": preset}
         splits = building.Splits(options, model)
-        return results.evaluate(
-            model,
-            options,
-            workdir,
-            splits,
-            split=split,
-            name=name,
-            keep=True,
-            own_classes=has_own_classes(record, options, trained, splits),
-            **how,
-        )
+        own_classes = has_own_classes(record, others, splits)
+        if output is not None:
+            folder = stack.enter_context(new_folder(output))
+        how = {"split": split, "own_classes": own_classes, "about": about}
+        return results.evaluate(model, options, folder, splits, metrics, **how)
 
 
-def has_own_classes(record, options, trained, splits):
+def _of_run(run, checkpoint, others):
+    """The model of a `Workdir`, its options and the record of its training."""
+    options = train_options.replaced(run.options(), **others)
+    options.workdir = run.path
+    if checkpoint:
+        model = last_checkpoint(run, options)
+    else:
+        model = building.trained_model(run.path)
+    return model, options, run.run_record()
+
+
+def _of_preset(preset, others):
+    """The same of a preset."""
+    card = card_of(preset)
+    trained = train_options.of_card(preset, card)
+    options = train_options.replaced(trained, **others)
+    check_needed(options, ["dataset"])
+    model = ClosedLoopAutoencoder.from_preset(preset)
+    return model, options, card.get("training")
+
+
+def has_own_classes(record, others, splits):
     """Whether images have the classes that a model was trained on.
 
     Images of the model's data set have them. Images of another data set have
     them if its classes have the names in the record of the training.
     """
-    if not building.is_other(options, trained):
+    if not {"dataset", "data_dir"} & others.keys():
         return True
     names = record.get("class_names") if isinstance(record, dict) else None
     return bool(names) and names == splits["train"].class_names
-
-
-def name_of_evaluation(options, trained, split, checkpoint):
-    """What tells an evaluation from the run's own, for the name of its file.
-
-    Returns:
-        Text, empty for the trained model on the test split of the run's data.
-    """
-    words = []
-    if building.is_other(options, trained):
-        folder, name = building.data_folder(options), options.dataset
-        if folder:
-            digest = hashlib.sha256(str(folder).encode()).hexdigest()[:8]
-            name = f"{folder.name}-{digest}"
-        words.append(re.sub(r"[^\w.+-]", "_", name))
-    if words or split != "test":
-        words.append(split)
-    if checkpoint:
-        words.append(f"step-{options.step}")
-    return "-".join(words)
 
 
 def last_checkpoint(workdir, options):
@@ -126,7 +109,6 @@ def last_checkpoint(workdir, options):
 
 
 def main(options):
-    how = dict(vars(options))
-    names = "dataset", "data_dir", "evaluation_limit"
-    given = {name: how.pop(name) for name in names}
-    print(*results.lines(evaluate(how.pop("workdir"), given, **how)), sep="\n")
+    figures = evaluate(**vars(options))
+    folder = options.output or options.workdir
+    print(*results.lines(figures, folder), sep="\n")

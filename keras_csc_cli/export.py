@@ -10,7 +10,6 @@ from keras_csc_cli.options import FOLDERS
 from keras_csc_cli.options import name_of
 
 from keras_csc.export import export_preset
-from keras_csc.export import export_runtime
 from keras_csc.export import export_saved_model
 from keras_csc.files import remove
 from keras_csc.models import ClosedLoopAutoencoder
@@ -26,10 +25,10 @@ def run(
     *,
     preset=None,
     name=None,
+    output=".",
     formats=("saved_model",),
     batch_sizes="1,8,32",
     licence=None,
-    **folders,
 ):
     """Exports the trained model of a run, or of a preset.
 
@@ -54,15 +53,12 @@ def run(
     try:
         # A server takes a version at once: it is written last.
         for form in sorted(formats, key="saved_model".__eq__):
-            folder = folders.get(FOLDERS[form], FOLDERS[form])
-            path = (pathlib.Path(folder) / name).absolute()
+            path = pathlib.Path(output, FOLDERS[form], name).absolute()
             if form == "saved_model":
                 how = {"card": card, "batch_sizes": sizes}
                 path = export_saved_model(model, path, **how)
-            elif form == "preset":
-                path = export_preset(model, path, card=card)
             else:
-                path = export_runtime(model, path / form, form)
+                path = export_preset(model, path, card=card)
             written[form] = path
     except BaseException:
         for path in written.values():

@@ -8,6 +8,7 @@ import pathlib
 
 from keras_csc_cli import checked_flags as kinds
 from keras_csc_cli import picture_options
+from keras_csc_cli.command_line import UsageError
 from keras_csc_cli.train_options import METRICS
 from keras_csc_cli.train_options import TRAIN
 
@@ -15,13 +16,10 @@ from absl import flags
 
 Enum, Integer = flags.EnumParser, flags.IntegerParser
 
-# The flag of the folder that each format of an export is written to.
+# The folder that each format of an export is written to.
 FOLDERS = {
     "saved_model": "saved_models",
     "preset": "presets",
-    "litert": "runtimes",
-    "onnx": "runtimes",
-    "openvino": "runtimes",
 }
 
 # Flags of several commands.
@@ -56,23 +54,36 @@ def name_of(workdir, preset):
     return pathlib.Path(workdir).resolve().name
 
 
+def _check_evaluate(options):
+    """Raises `UsageError` if other figures would replace those of a run."""
+    if options.checkpoint and options.preset is not None:
+        raise UsageError("--checkpoint is of a run: leave --preset out.")
+    names = "preset", "dataset", "data_dir", "evaluation_limit", "checkpoint"
+    given = [name for name in names if getattr(options, name)]
+    given += ["split"] * (options.split != "test")
+    if given and options.output is None:
+        raise UsageError(
+            f"--{given[0]} needs --output, a new folder: the evaluation of a "
+            "run is of its trained model and its own test images."
+        )
+
+
 EVALUATE = kinds.Command(
     "evaluate.main",
     f"""Evaluates a trained model.
 
     keras-csc evaluate --workdir=runs/cifar10
-    keras-csc evaluate --preset=csc_ctrl_digits --workdir=evaluations/digits
+    keras-csc evaluate --preset=csc_ctrl_digits --output=evaluations/digits
 
-Writes WORKDIR/evaluation.json and WORKDIR/pictures/; of a preset in a new
-folder. Of a run on other data (--dataset, --data_dir), another --split or its
-last checkpoint (--checkpoint), and of fewer images (--evaluation_limit) or
-metrics than a file that is there, it writes evaluation-NAME.json and
-pictures/evaluation-NAME/ instead. --metrics asks for figures that take minutes.
+Of a run it replaces WORKDIR/evaluation.json and pictures in WORKDIR/pictures/.
+Of a preset, and of a run with other images (--dataset, --data_dir, --split,
+--evaluation_limit) or its last checkpoint (--checkpoint), it writes the same
+into a new folder, --output. --metrics asks for figures that take minutes.
 
 Evaluation:
-    workdir: Folder of the run that train.py made, or with --preset a folder to
-        write to.
-    preset: Name, folder or URI of a trained model to evaluate without a run.
+    {WORKDIR}
+    {PRESET}
+    output: Folder to write, which must not exist.
     {DATA}
     {SPLIT}
     checkpoint: Evaluates the last checkpoint, not the trained model.
@@ -84,15 +95,14 @@ Metrics:
         which is trained on the data set the first time, puts in the image's
         class. classifier: Fréchet distance, precision and recall
         from its features. samples: the same of images that are made at random.
-    classifier: File of the classifier, .keras, to share it among runs; trained
-        and written if it is not there.
 """,
-    ["workdir"],
+    ["workdir|preset"],
+    _check_evaluate,
     **OPEN,
+    output=(None, kinds.PATH),
     checkpoint=False,
     evaluation_limit=(None, Integer(1, 1_000_000)),
     metrics=(None, kinds.choices(METRICS)),
-    classifier=(None, kinds.file(".keras")),
 )
 REPORT = kinds.Command(
     "pages.report",
@@ -114,11 +124,9 @@ Report:
     {SPLIT}
     images: Most images that are passed through the model, drawn at random from
         the split, and held in memory.
-    beside: Another model to compare with: a trained one or the folder of a run.
 """,
     ["workdir|preset"],
     **OPEN,
-    beside=(None, kinds.PATH),
     output=(None, kinds.file(".html", ".htm")),
     images=(1000, Integer(1, 100_000)),
 )
@@ -140,14 +148,12 @@ Explorer:
         the run, or images that come with the package.
     data_dir: Folder of the data set, as of train.
     port: Port on this machine. By default the first free one from 7860 on.
-    browser: Opens the page in the browser.
 """,
     unnamed="preset",
     preset=("csc_ctrl_digits", kinds.PATH),
     dataset=(None, kinds.TEXT),
     data_dir=(None, kinds.FOLDER),
     port=(None, Integer(1024, 65535)),
-    browser=True,
 )
 EXPORT = kinds.Command(
     "export.main",
@@ -159,19 +165,14 @@ Writes saved_models/digits/VERSION/ from runs/digits/model/, with a card of
 what the run recorded. Every export is a new version. --formats=preset writes
 presets/digits/, a folder for from_preset and for hubs; --preset takes such a
 folder, or the name of a trained model, in the place of a run.
---formats=litert,onnx,openvino writes runtimes/digits/FORMAT/.
 
 Export:
     {WORKDIR}
     {PRESET}
     name: Name of the model. By default the workdir's. That of a SavedModel is
         of letters, digits and _.-, as clients ask for it.
-    formats: {", ".join(FOLDERS)}, separated by
-        commas. The last three need pip install '.[runtimes]' in a copy of the
-        repository.
-    presets: Folder of the exported presets: NAME/ is written to it.
-    saved_models: Folder of the exported models: NAME/VERSION/ is written.
-    runtimes: Folder of the models for other runtimes: NAME/FORMAT/ is written.
+    formats: {", ".join(FOLDERS)}, separated by commas.
+    output: Folder that saved_models/ and the like are written to.
     licence: Licences for the card, of the images that the model was trained on
         and of its weights. By default those of --preset.
     batch_sizes: Sizes of the batches that a server makes, separated by commas:
@@ -181,9 +182,7 @@ Export:
     **OPEN,
     name=(None, kinds.TEXT),
     formats=("saved_model", kinds.choices(FOLDERS)),
-    presets=("presets", kinds.PATH),
-    saved_models=("saved_models", kinds.PATH),
-    runtimes=("runtimes", kinds.PATH),
+    output=(".", kinds.PATH),
     licence=(None, kinds.TEXT),
     batch_sizes=(
         "1,8,32",

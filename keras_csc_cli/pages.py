@@ -2,13 +2,15 @@
 
 import contextlib
 import os
+import sys
 import tempfile
 import threading
+import webbrowser
 
 from keras_csc_cli import building
 from keras_csc_cli import records
 from keras_csc_cli import train_options
-from keras_csc_cli.command_line import advised
+from keras_csc_cli.command_line import UsageError
 from keras_csc_cli.interruption import Interrupted
 from keras_csc_cli.options import is_run
 from keras_csc_cli.options import name_of
@@ -49,7 +51,7 @@ def source_of(model, trained, split, **given):
         if any(value is not None for value in given.values()):
             raise
         say(
-            f"The images of the training are not at hand: {advised(error)} "
+            f"The images of the training are not at hand: {error} "
             "Choose some with --dataset and --data_dir."
         )
         return None
@@ -77,23 +79,18 @@ def report(options):
             output = output or f"{name}-{PAGE}"
         path = records.check_output(output, MARK, "a report")
         model, card = building.opened(options.workdir, preset)
-        beside = None
-        if options.beside is not None:
-            other, other_name, *_ = opened(options.beside)
-            beside = other_name, other
         if preset is not None:
             trained = train_options.of_card(preset, card)
         given = {"dataset": options.dataset, "data_dir": options.data_dir}
-        shown = train_options.replaced(trained, **given)
+        dataset = options.dataset or trained.dataset
         source = source_of(model, trained, options.split, **given)
         write_report(
             path,
             model,
             name,
             card=records.without_paths(card),
-            own_classes=not building.is_other(shown, trained),
-            beside=beside,
-            **_images(source, options.images, shown.dataset),
+            own_classes=not any(given.values()),
+            **_images(source, options.images, dataset),
         )
     print(f"Report: {path}")
     return path
@@ -139,8 +136,13 @@ def explore(options):
         # Gradio is not to tell anyone that it is used.
         os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
         os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
-        from keras_csc.explorer import page
-
+        try:
+            from keras_csc.explorer import page
+        except ModuleNotFoundError as error:
+            raise UsageError(
+                f"this needs the package {error.name}: pip install "
+                "'.[explore]' in a copy of the repository."
+            ) from error
         model, name, trained, card = opened(options.preset)
         names = card.get("training", {}).get("class_names")
         given = {"dataset": options.dataset, "data_dir": options.data_dir}
@@ -148,8 +150,10 @@ def explore(options):
         examples = examples_of(model, source, class_names=names)
         say("Warming up ...")
         blocks = page.build(model, name, examples, names)
-        url = page.serve(blocks, options.port, options.browser)
+        url = page.serve(blocks, options.port)
         print(f"Explorer of {name}: {url} (Ctrl-C ends it)", flush=True)
+        if sys.stdout.isatty():
+            webbrowser.open(url)
         try:
             threading.Event().wait()
         except Interrupted as stopped:

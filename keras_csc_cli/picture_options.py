@@ -103,18 +103,16 @@ SORT = kinds.Command(
 
     keras-csc sort --data_dir=FOLDER --output=OUT
 
-FOLDER has a folder of pictures for each class, 30 a class or more; without
-folders, pictures are put into groups of their like. Writes OUT/index.html, a
-page to open in a browser, OUT/sorted.json, what was found of each picture, and
-the model: model.keras, and model/1/, a SavedModel. No picture is moved or
-changed. 300 pictures take half a minute.
+FOLDER has a folder of pictures for each class, 30 a class or more. Writes
+OUT/index.html, a page to open in a browser, OUT/sorted.json, what was found of
+each picture, and the model: model.keras, and model/1/, a SavedModel. No picture
+is moved or changed. 300 pictures take half a minute.
 
 Sort:
     data_dir: Folder of the pictures.
     output: Folder to write, which must not exist.
     image_size: Side of the squares, in pixels, that are seen of pictures. By
         default the median of the shorter sides, at most 64.
-    groups: How many groups to make without folders.
     false_alarms: Share of rightly filed pictures that may be called doubtful.
         At most this share of all pictures is.
 """,
@@ -122,7 +120,6 @@ Sort:
     data_dir=(None, kinds.FOLDER),
     output=(None, kinds.PATH),
     image_size=(None, Integer(12, 256)),
-    groups=(10, Integer(1, 100)),
     false_alarms=(0.05, kinds.Number(0, 1)),
 )
 

@@ -44,6 +44,13 @@ def write_json(path, value):
             file.write("\n")
 
 
+def write_evaluation(folder, figures):
+    """Writes `evaluation.json`, figures of any model, and returns them."""
+    figures = {**figures, "evaluated": identification()}
+    write_json(folder / "evaluation.json", figures)
+    return figures
+
+
 def read_json(path, kind=dict, hint="Remove it.", **has):
     """What a regular file of JSON holds.
 

@@ -10,7 +10,6 @@ import time
 from keras_csc_cli import devices
 from keras_csc_cli import interruption
 from keras_csc_cli import records
-from keras_csc_cli import train_options
 from keras_csc_cli.command_line import UsageError
 from keras_csc_cli.interruption import Interrupted
 from keras_csc_cli.workdir import Workdir
@@ -49,8 +48,7 @@ def run(options, recipe):
               first weights;
             - `batches(strategy, source, first_step)`: global batches;
             - `followers(workdir)`: callbacks of the process that writes;
-            - `finish(workdir, model, keep)`: saves and evaluates. With `keep`
-              nothing was trained, and a better evaluation stays.
+            - `finish(workdir, model)`: saves, and writes the evaluation.
     """
     name = getattr(options, "strategy", "none")
     chief = devices.worker_index(name) == 0
@@ -67,7 +65,7 @@ def _run_in(workdir, options, recipe, strategy, chief):
     tell = say if chief else (lambda text: None)
     given, replicas = options.dtype_policy, strategy.num_replicas_in_sync
     options.dtype_policy = workdir.dtype_policy(given, recipe.convolutions())
-    alike = vars(options).keys() - train_options.MAY_DIFFER
+    alike = vars(options).keys() - {"data_dir", "workdir"}
     devices.check_same(
         strategy,
         {name: getattr(options, name) for name in sorted(alike)},
@@ -129,7 +127,7 @@ def _run_in(workdir, options, recipe, strategy, chief):
 
     # === Result: all that is left is the chief's to make ===
     if chief:
-        recipe.finish(workdir, model, first_step == options.steps)
+        recipe.finish(workdir, model)
     # The others wait for that. A lost worker is no error here.
     with contextlib.suppress(*(devices.LOST if chief else ())):
         devices.mean(strategy, 0)

@@ -33,36 +33,28 @@ def main(options):
     source = _opened(options.data_dir, options.image_size)
     images, labels = data.load_arrays(source)
     files = [str(pathlib.Path(f)) for f in source.files]
-    found = sorting.sort_pictures(
-        images,
-        labels if source.class_names else None,
-        source.class_names,
-        files,
-        options.groups,
-    )
+    found = sorting.sort_pictures(images, labels, source.class_names, files)
+    share, spread = sorting.accuracy(found)
+    doubtful = sorting.doubts(found.labels, found.ridge, options.false_alarms)
+    flagged, most = len(doubtful.numbers), doubtful.most
+    print(f"held-out accuracy {share:.2f} ± {spread:.2f}")
+    print(f"{flagged} of {len(files)} pictures are doubtful")
+    print(f"Up to {most} would be if all were filed rightly")
     title = pathlib.Path(options.data_dir).resolve().name
-    report = {"folder": title, "made": identification()}
+    report = {
+        "folder": title,
+        "made": identification(),
+        "accuracy": {"share": share, "uncertainty": spread},
+        "strangers": found.strangers,
+        "doubts": {"count": flagged, "if_filed_rightly": most},
+        "pictures": sorting.record(found, doubtful),
+    }
+    model, text = sorting.model(found), sorting.page(found, title, doubtful)
     with new_folder(output) as temporary:
-        layer = doubtful = None
-        if found.ridge:
-            layer = found.ridge.layer
-            share, spread = sorting.accuracy(found)
-            print(f"held-out accuracy {share:.2f} ± {spread:.2f}")
-            report["accuracy"] = {"share": share, "uncertainty": spread}
-            report["strangers"] = found.strangers
-            doubtful = sorting.doubts(
-                found.labels, found.ridge, options.false_alarms
-            )
-            flagged, most = len(doubtful.numbers), doubtful.most
-            print(f"{flagged} of {len(files)} pictures are doubtful")
-            print(f"Up to {most} would be if all were filed rightly")
-            report["doubts"] = {"count": flagged, "if_filed_rightly": most}
-        sorting.model(found).save(temporary / "model.keras")
-        names = found.names if layer else ()
-        export_features(found.features, temporary / "model" / "1", layer, names)
-        report["pictures"] = sorting.record(found, doubtful)
+        model.save(temporary / "model.keras")
+        folder, layer = temporary / "model" / "1", found.ridge.layer
+        export_features(found.features, folder, layer, found.names)
         write_json(temporary / "sorted.json", report)
-        text = sorting.page(found, title, doubtful)
         (temporary / "index.html").write_bytes(
             text.encode("utf-8", "xmlcharrefreplace")
         )
@@ -78,15 +70,15 @@ def _opened(folder, side):
             f"--data_dir={folder} has {source.size} pictures. From {LEAST} to "
             f"{MOST:,} can be sorted, as they are held in memory."
         )
-    if source.class_names:
-        counts = np.bincount(source.labels, minlength=len(source.class_names))
-        few = [n for n, c in zip(source.class_names, counts) if c < 2]
-        if few or len(counts) < 2:
-            raise UsageError(
-                f"--data_dir={folder} must have two folders or more, each of "
-                "two pictures or more, or pictures without folders. "
-                + (f"There is one picture in {few[0]}." if few else "")
-            )
+    names = source.class_names or ()
+    counts = np.bincount(source.labels, minlength=len(names)) if names else ()
+    few = [name for name, count in zip(names, counts) if count < 2]
+    if few or len(names) < 2:
+        raise UsageError(
+            f"--data_dir={folder} must have two folders or more, each of two "
+            "pictures or more. "
+            + (f"There is one picture in {few[0]}." if few else "")
+        )
     if side is None:
         sides = []
         for number in range(min(source.size, 100)):

@@ -83,7 +83,7 @@ class Recipe:
         how = self.batch_size, self.save_every
         return [callbacks.RunLog(workdir.path, shown, *how)]
 
-    def finish(self, workdir, model, keep):
+    def finish(self, workdir, model):
         options, splits = self.options, self.splits
         building.fit_density(model, splits, options)
         interruption.check()
@@ -93,7 +93,8 @@ class Recipe:
         say(f"Trained model: {workdir.model}. Pictures: {pictures}.")
         if options.metrics:
             say("Evaluating on the test split.")
+            about = {"run": workdir.run_record()}
             figures = results.evaluate(
-                model, options, workdir, splits, keep=keep
+                model, options, workdir.path, splits, about=about
             )
-            say("\n".join(results.lines(figures)))
+            say("\n".join(results.lines(figures, workdir.path)))

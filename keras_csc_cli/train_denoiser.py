@@ -66,7 +66,7 @@ class Recipe:
         events = keras.callbacks.TensorBoard(workdir.path / "tensorboard")
         return [ShownPSNR(self.held_out), events]
 
-    def finish(self, workdir, model, keep):
+    def finish(self, workdir, model):
         model.optimizer.finalize_variable_values(model.trainable_variables)
         trained = model.without_training()
         workdir.save(trained)
@@ -76,9 +76,8 @@ class Recipe:
             "psnr": mean,
             "noise": SHOWN,
             "weights": trained.count_params(),
-            "evaluated": records.identification(),
         }
-        records.write_json(workdir.path / "evaluation.json", figures)
+        records.write_evaluation(workdir.path, figures)
         print(f"Trained denoiser: {workdir.model}")
 
 

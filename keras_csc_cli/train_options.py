@@ -8,7 +8,6 @@ import types
 
 from keras_csc_cli import checked_flags as kinds
 from keras_csc_cli import command_line
-from keras_csc_cli.checked_flags import arguments_of
 from keras_csc_cli.command_line import UsageError
 from keras_csc_cli.command_line import resolve_flag_files
 
@@ -20,8 +19,6 @@ MAY_CHANGE = {
     *("data_dir", "density_components", "download", "logical_devices"),
     *("metrics", "save_every", "strategy", "workdir"),
 }
-# Flags that may differ between workers: not when all of them log.
-MAY_DIFFER = MAY_CHANGE - {"save_every"}
 # Data sets that come inside a library.
 EMBEDDED = ("digits", "photographs")
 # Data sets that `--noresize` cuts into crops.
@@ -31,16 +28,6 @@ METRICS = ("images", "classes", "classifier", "samples", "codes")
 CHANGE = r"(flip|crop|shift:\d{1,4})"
 BETA = r"(0|0?\.\d+)"
 Enum, Integer = flags.EnumParser, flags.IntegerParser
-
-ARCHITECTURE = {
-    **arguments_of(
-        "models/encoder.py", "Encoder", ("image_shape", "features", "zeros")
-    ),
-    **arguments_of("models/decoder.py", "Decoder", ("encoder",)),
-}
-GAME = arguments_of(
-    "losses/transcription.py", "TranscriptionGame", ("num_classes",)
-)
 
 
 def _check(options):
@@ -52,11 +39,6 @@ def _check(options):
         )
     options.workdir = options.workdir or f"runs/{name}"
     _check_place(options.dataset, options.data_dir)
-    for argument in () if options.game_class else options.game:
-        try:
-            kinds.known(argument, GAME)
-        except ValueError as error:
-            raise UsageError(f"--game: {error}") from error
 
 
 def _check_place(dataset, data_dir):
@@ -103,11 +85,10 @@ Model:
         save_to_preset wrote, or one on a hub (hf://OWNER/NAME,
         kaggle://OWNER/MODEL/keras/VARIANT).
     architecture: What of the preset's architecture to replace, as
-        filters=64,128,sparsity=0.1. Given again, it adds to what was given
-        before.
-    zeros: Share of the codes that are to be 0, of every stage or, separated by
-        commas, of each: λ, which begins as the preset has it, moves in training
-        until they are.
+        filters=64,128,sparsity=0.1: arguments of keras_csc.models.Encoder and
+        Decoder (filters, feature_dim, kernel_size, strides, sparsity, zeros,
+        nonnegative, iterations, tight_frame, lapped, ...), which docs/method.md
+        explains. Given again, it adds to what was given before.
     first_atoms: The first atoms: random, the principal components of N
         training images, or, in the first stage, random patches of N training
         images. auto is principal:1024, as in Python, or random where that can't
@@ -115,8 +96,11 @@ Model:
         far features lie from their centre: 2, if it is left out; more makes
         maps better at the start. A trained model has its own first atoms.
 Game:
-    game: What encoder and decoder play for, as objective=multi,memory=0.98.
-        Given again, it adds to what was given before.
+    game: What encoder and decoder play for, as objective=multi,memory=0.98:
+        arguments of keras_csc.losses.TranscriptionGame (objective, epsilon,
+        residual, multistage, consistency, memory, inner_step,
+        shared_statistics), which docs/method.md explains. Given again, it adds
+        to what was given before.
     game_class: A game of your own, as module:Class: the module is found from
         the current folder. --game then has arguments of that class; those that
         only our game has are left out.
@@ -168,8 +152,7 @@ Run, logs and checkpoints:
     ),
     resize=True,
     preset=(None, kinds.PATH),
-    architecture=({}, kinds.Arguments(ARCHITECTURE)),
-    zeros=(None, kinds.numbers(16, 0.01, 0.99)),
+    architecture=({}, kinds.Arguments("filters")),
     first_atoms=(
         "auto",
         kinds.pattern(
@@ -178,7 +161,7 @@ Run, logs and checkpoints:
             "principal:4096",
         ),
     ),
-    game=({}, kinds.Arguments(GAME, strict=False)),
+    game=({}, kinds.Arguments()),
     game_class=(
         None,
         kinds.pattern(r"[\w.]+:\w+", "MODULE:CLASS", "my_games:CentredGame"),
@@ -228,15 +211,15 @@ def recorded(values, sections=SECTIONS):
     parsers = {f.name: f.parser for f in sum(sections.values(), [])}
     for name, value in values.items():
         try:
-            parser = parsers[kinds.known(name, parsers)]
             if value is not None:
+                parser = parsers[kinds.known(name, parsers)]
                 setattr(options, name, parser.parse(value))
         except (AttributeError, TypeError, ValueError) as error:
             raise UsageError(f"--{name}={value!s:.40}: {error}") from error
     return options
 
 
-def replaced(options, **others):
+def replaced(options, /, **others):
     """A copy of options, with other values of some; `None` replaces nothing.
 
     Images of another data set are resized if it can't be cut into crops.
@@ -253,5 +236,4 @@ def of_card(preset, card):
     """The options of a preset's training, as far as its card has them."""
     recipe = card.get("recipe")
     known = recipe if isinstance(recipe, dict) else {}
-    trained = {**vars(parse([])), **known, "preset": preset}
-    return types.SimpleNamespace(**trained)
+    return replaced(parse([]), **{**known, "preset": preset})

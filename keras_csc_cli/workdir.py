@@ -38,16 +38,14 @@ WRITTEN = (
 )
 
 PARTIAL = r"\.partial-[0-9a-f]{8}"
-PICTURE = rf"\.[\w.+-]+{PARTIAL}\.png"
 # Names, by folder, under which a run writes what it then renames. A killed
 # process leaves them, and the next removes them.
 TEMPORARY = {
-    ".": rf"\.(flags|run|evaluation[\w.+-]*){PARTIAL}\.json"
+    ".": rf"\.(flags|run|evaluation){PARTIAL}\.json"
     rf"|\.(report{PARTIAL}\.html|denoiser{PARTIAL}\.keras)"
     r"|\.model-new|\.\.model-new-\w{8}\.partial",
     "checkpoints": r"\.step-\d{8,}\.partial",
-    "pictures": PICTURE,
-    "pictures/evaluation-*": PICTURE,
+    "pictures": rf"\.[\w.+-]+{PARTIAL}\.png",
 }
 
 
@@ -65,8 +63,6 @@ class Workdir:
         hold: bool, `False` on workers that only read. The chief holds the
             folder and writes.
         command: the `Command` that makes the run.
-        evaluated: dict of what tells an evaluation without a run from others.
-            The folder is then for it, and holds no other evaluation and no run.
 
     Raises:
         UsageError: if the folder is missing, not a run's, part of another run
@@ -76,15 +72,9 @@ class Workdir:
     timed = None  # seconds in float32 and bfloat16
 
     def __init__(
-        self,
-        path,
-        create=True,
-        hold=True,
-        command=train_options.TRAIN,
-        evaluated=None,
+        self, path, create=True, hold=True, command=train_options.TRAIN
     ):
         self.path, self.command = checked_path(path), command
-        self.evaluated = evaluated or {}
         self.flags = self.path / "flags.json"
         self.run = self.path / "run.json"
         self.checkpoints = self.path / "checkpoints"
@@ -105,10 +95,7 @@ class Workdir:
         if create:
             self._check_outside()
             self.path.mkdir(parents=True, exist_ok=True)
-            if self.evaluated:
-                self._check_evaluated()
-            else:
-                self._check_others()
+            self._check_others()
             with tempfile.TemporaryFile(dir=self.path) as file:
                 file.write(b" " * 512)  # there is room
         try:
@@ -144,20 +131,6 @@ class Workdir:
                 "run would replace. Move it away"
             )
 
-    def _check_evaluated(self):
-        """Raises `UsageError` for a run, or files of another evaluation."""
-        names = ("flags.json", "evaluation.json", "pictures", "tensorboard")
-        there = [n for n in names if os.path.lexists(self.path / n)]
-        if "flags.json" not in there and "evaluation.json" in there:
-            before = read_json(self.path / "evaluation.json", hint=OTHER)
-            if self.evaluated.items() <= before.items():
-                return
-        if there:
-            what = ", ".join(f"{k} {v}" for k, v in self.evaluated.items())
-            raise self._refused(
-                f"holds {', '.join(there)}, which no evaluation of {what} wrote"
-            )
-
     def _sweep(self):
         """Removes what a killed process left under temporary names."""
         if self.old_model.is_dir():
@@ -179,14 +152,6 @@ class Workdir:
     def run_record(self):
         """What `run.json` holds; empty without it."""
         return read_json(self.run) if self.run.exists() else {}
-
-    def classifier(self, splits):
-        """Where the classifier of a run's data is kept by default."""
-        name = splits.dataset.replace("/", "_").replace(":", "_")
-        shape = "x".join(map(str, splits.image_shape))
-        if splits.dataset == "image_folder":  # which may be any
-            name += f"_{splits['train'].identity()['digest']}"
-        return self.path / "classifiers" / f"{name}_{shape}.keras"
 
     # === Options ===
 

@@ -3,7 +3,7 @@
 import keras
 
 from keras_csc.losses import TranscriptionGame
-from keras_csc.losses import terms
+from keras_csc.losses import transcription as terms
 
 PARTS = ("real", "regenerated", "distances")
 

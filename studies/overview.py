@@ -19,7 +19,6 @@ from keras_csc import data
 from keras_csc import restoration
 from keras_csc.models import ClosedLoopAutoencoder
 from keras_csc.pixels import from_pixels
-from keras_csc.visualization import save_figure
 
 PATH = pathlib.Path(__file__).parents[1] / "docs" / "pictures" / "overview.jpg"
 COUNTS = (1, 2, 5, 10, 20)
@@ -88,4 +87,4 @@ def draw(data_dir):
 
 
 if __name__ == "__main__":
-    save_figure(PATH, draw(*sys.argv[1:]))
+    draw(*sys.argv[1:]).savefig(PATH, dpi=150)

@@ -21,10 +21,8 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from matplotlib import pyplot as plt
 
 import keras_csc
-from keras_csc.visualization import save_figure
 from keras_csc.visualization import save_png
 from tests.helpers import runs
 from tests.helpers.pages import blocks
@@ -185,8 +183,8 @@ def test_examples_of_docstrings_run(name, tmp_path, monkeypatch):
         **vars(inspect.getmodule(described)),
         **vars(keras_csc.visualization),
         **vars(keras_csc.evaluation),
-        **{"keras_csc": keras_csc, "np": np, "tf": tf, "plt": plt},
-        **{"save_png": save_png, "save_figure": save_figure},
+        **{"keras_csc": keras_csc, "np": np, "tf": tf},
+        **{"save_png": save_png},
         **given(name),
     }
     text = smaller(inspect.cleandoc(described.__doc__))
@@ -234,6 +232,7 @@ def test_commands_have_flags_that_parse(command):
 FOLDERS = ("benchmarks", "studies", "tests", "keras_csc_cli", "serving")
 # Of TensorBoard, Docker, Python's HTTP server, and npm.
 THEIRS = {"depth", "logdir", "wait", "bind", "directory", "ignore", "profile"}
+THEIRS |= {"saved", "signature_def"}  # of tf2onnx
 
 
 @functools.cache

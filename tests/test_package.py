@@ -154,12 +154,6 @@ NOT_IMPORTED = {"importlib-resources", "tensorboard", "tf-keras"}
 EXTRAS = {
     "explore": {"gradio": "gradio", "starlette": "starlette"},
     "hub": {"huggingface_hub": "huggingface-hub", "kagglehub": "kagglehub"},
-    "runtimes": {
-        "ai_edge_litert": "ai-edge-litert",
-        "onnxruntime": "onnxruntime",
-        "openvino": "openvino",
-        "tf2onnx": "tf2onnx",
-    },
     "serving": {"tensorflow_serving": "tensorflow-serving-api"},
 }
 OPTIONAL = {module for extra in EXTRAS.values() for module in extra}

@@ -5,7 +5,6 @@ import hashlib
 import tensorflow as tf
 
 from keras_csc.terminal import Progress
-from keras_csc.validation import AdvisedError
 from keras_csc.validation import plain
 
 # What TensorFlow raises for a file. The last is from a failing disk.
@@ -24,10 +23,6 @@ class DataError(ValueError):
 
     The message is one line: what was wrong, what was expected, what to do.
     """
-
-
-class AdvisedDataError(AdvisedError, DataError):
-    """A `DataError` that an argument of `open_dataset` would mend."""
 
 
 ORDER, CROP, FLIP, SHIFT = range(4)
@@ -66,12 +61,10 @@ def split_examples(name, split, size, validation_fraction):
     boundary = size - round(size * validation_fraction)
     part = slice(0, boundary) if split == "train" else slice(boundary, size)
     if part.start == part.stop:
-        raise AdvisedDataError(
+        raise DataError(
             f"No examples are left for split {split!r} of {name}: "
             f"validation_fraction={validation_fraction} of {size} training "
-            "examples.",
-            "validation_fraction",
-            "Choose another fraction in (0, 1).",
+            "examples. Choose another fraction in (0, 1), or another split."
         )
     return part
 

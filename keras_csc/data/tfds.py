@@ -9,7 +9,6 @@ import tensorflow_datasets as tfds
 
 from keras_csc.data import images
 from keras_csc.data.sources import ORDER
-from keras_csc.data.sources import AdvisedDataError
 from keras_csc.data.sources import DataError
 from keras_csc.data.sources import Source
 from keras_csc.data.sources import split_examples
@@ -47,11 +46,10 @@ def open_tfds(
         if not builder.info.initialized:  # `is_prepared` warns of that
             if not download:
                 root = str(folder).rpartition(f"/{builder.name}/")[0]
-                raise AdvisedDataError(
+                raise DataError(
                     f"{name} is not prepared: nothing at {folder}. Prepare it "
-                    f"with `tfds build {name} --data_dir={root}`.",
-                    "download",
-                    "Or pass download=True.",
+                    f"with `tfds build {name} --data_dir={root}`, or with "
+                    "download=True.",
                 )
             builder.download_and_prepare()
         info = _split_info(builder, name, split)

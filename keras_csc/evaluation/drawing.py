@@ -3,27 +3,25 @@
 import numpy as np
 
 from keras_csc.evaluation import passes
-from keras_csc.metrics.features import rows
 from keras_csc.pixels import from_pixels
 from keras_csc.visualization import comparison_grid
 from keras_csc.visualization import growing_picture
 from keras_csc.visualization import image_grid
-from keras_csc.visualization import save_figure
 from keras_csc.visualization import save_png
-from keras_csc.visualization import similarity_figure
 from keras_csc.visualization import strongest_atoms
 from keras_csc.visualization.atoms import draw_atoms
 
 COLUMNS = 10
 MOST_CLASSES = 20
-MOST_ROWS = 2000  # of similarities
+MOST_ROWS = 2000  # of cosines
 
 
 def draw(model, found, images, labels, folder):
     """Writes the pictures of an evaluation into a folder, a `pathlib.Path`.
 
-    They are `evaluation.png`, `atoms_*.png` and, with labels, similarities.
-    Sparse codes with an active atom have `growing.png` and
+    They are `evaluation.png`, `atoms_*.png` and, of labelled vectors,
+    `feature_similarity.png`: absolute cosines in the order of the classes, dark
+    for 1. Sparse codes with an active atom have `growing.png` and
     `strongest_atoms.png`. Both show the stage next to the image, for the drawn
     image with most contrast. With samples there are also `sample_pictures`.
 
@@ -42,14 +40,17 @@ def draw(model, found, images, labels, folder):
     if explanation.stages[0].zeros < 1:
         pictures["growing"] = growing_picture(explanation, side=128)
         pictures["strongest_atoms"] = strongest_atoms(explanation, side=128)
+    known = np.flatnonzero(labels >= 0)[:MOST_ROWS]
+    if len(known) and found.features.ndim == 2:
+        order = known[np.argsort(labels[known], kind="stable")]
+        cosines = np.abs(found.features[order] @ found.features[order].T)
+        pictures["feature_similarity"] = np.uint8(
+            255 * (1 - cosines.clip(0, 1))
+        )
     if found.samples:
         pictures.update(sample_pictures(model, found.samples, images))
     for name, picture in pictures.items():
         save_png(folder / f"{name}.png", picture)
-    known = np.flatnonzero(labels >= 0)[:MOST_ROWS]
-    if len(known):
-        figure = similarity_figure(rows(found.features[known]), labels[known])
-        save_figure(folder / "feature_similarity.png", figure)
 
 
 def shown(labels, most=4, columns=COLUMNS):

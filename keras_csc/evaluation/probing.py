@@ -38,16 +38,15 @@ def probe_figures(train, test, regenerated):
                 *train, features, labels, most
             )
 
-    def neighbors(centered):
-        if enough:
-            return metrics.knn_accuracy(*train, *test, NEIGHBORS, centered)
-
     return {
         "nearest_subspace_accuracy": nearest(features),
         "nearest_subspace_components": most or None,
         "reconstructed_nearest_subspace_accuracy": nearest(rows(regenerated)),
-        "knn_accuracy": neighbors(centered=False),
-        "centered_knn_accuracy": neighbors(centered=True),
+        "centered_knn_accuracy": (
+            metrics.knn_accuracy(*train, *test, NEIGHBORS, centered=True)
+            if enough
+            else None
+        ),
         "linear_probe_accuracy": (
             metrics.linear_probe_accuracy(*train, *test) if known else None
         ),

@@ -28,7 +28,7 @@ def reconstruction_figures(model, images, batch_size=BATCH):
     Returns:
         `(features, reconstructions, again, figures)`. `features` are as in
         `encode`, `reconstructions` are float32 images, and `again` are their
-        features. `figures` is a dict with `psnr` (dB), `ssim`, `cosine`,
+        features. `figures` is a dict with `psnr` (dB), `ssim`,
         `retrieval`, `pixel_retrieval`, `effective_rank`, and `stage_figures`.
         `ssim` is `None` for images without room for its window.
 
@@ -62,7 +62,6 @@ def reconstruction_figures(model, images, batch_size=BATCH):
     figures = {
         "ssim": None,
         **{name: float(values.mean()) for name, values in found.items()},
-        "cosine": metrics.cosine_similarity(*vectors),
         "retrieval": metrics.retrieval_rate(*vectors),
         "pixel_retrieval": metrics.retrieval_rate(from_pixels(images), made),
         **stage_figures(model, stages),

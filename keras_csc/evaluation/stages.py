@@ -4,14 +4,12 @@ import numpy as np
 import tensorflow as tf
 
 from keras_csc import metrics
-from keras_csc.evaluation.passes import as_floats
 from keras_csc.evaluation.passes import by_batches
 
 RARE = 0.01  # the largest share of places of a rare atom
 MOST_SOLVED = 250
 SOLVED, TOLERANCE = 600, 1e-5  # most steps of a solution, and its gap
 STOPS = (1, 2, 3, 5, 10, 20, 50)
-CURVE = (1 / 4, 1 / 2, 1, 2, 4, 8)  # λ of a curve, in units of the stage's own
 
 
 def stage_numbers(model, output):
@@ -111,7 +109,6 @@ def code_figures(model, images):
         - `codes`: list of dicts, by stage. `nonzeros`, `zeros` and `explained`
           are `nonzeros`, `zero_fraction` and `explained` of `stage_figures`;
           `excess` is `Σ F(z) / Σ F(z*) - 1`.
-        - `curve`: as in `code_curve`.
         - `psnr_by_solver_steps`: dict from the number of solver steps of all
           stages to the PSNR of the decoded images, dB. The trained number is
           among them.
@@ -154,48 +151,10 @@ def code_figures(model, images):
     }
     return {
         "codes": [dict(zip(columns, row)) for row in zip(*columns.values())],
-        "curve": code_curve(model.encoder, images[:MOST_SOLVED]),
         "psnr_by_solver_steps": {
             steps: float(psnr.mean()) for steps, psnr in qualities.items()
         },
     }
-
-
-def code_curve(encoder, images):
-    """How much of uint8 images few codes of the first stage explain.
-
-    Returns:
-        List of dicts, by rising `λ`. `sparsity` is `λ`. `nonzeros` are the
-        codes that are not 0, for every number of the images.
-        `explained_variance` is `1 - Σ(x - D z)² / Σ(x - m)²`, with `m` the mean
-        of all images and places. `z` are codes after 50 solver steps.
-    """
-    layer = encoder.coding_layers[0]
-    sparsities = [factor * layer.sparsity for factor in CURVE]
-
-    def measure(images, sparsity):
-        codes = layer.solve(images, sparsity[0], STOPS[-1])
-        drawn = layer.synthesize(codes, images.shape[1:3])
-        error = tf.square(images - tf.cast(drawn, images.dtype))
-        nonzeros = tf.cast(codes != 0, tf.float32)
-        return [tf.reduce_sum(x, (1, 2, 3)) for x in (error, nonzeros)]
-
-    # A graph for all λ.
-    measure = tf.function(measure, autograph=False, reduce_retracing=True)
-    floats = as_floats(images)
-    whole = np.sum(np.square(floats - floats.mean((0, 1, 2))), dtype="float64")
-    floats = np.asarray(encoder.to_blocks(tf.constant(floats)))
-    points = []
-    for sparsity in sparsities:
-        given = floats, np.full(len(floats), sparsity, "float32")
-        error, nonzeros = by_batches(measure, given)
-        point = {
-            "sparsity": sparsity,
-            "nonzeros": float(nonzeros.sum(dtype="float64") / floats.size),
-            "explained_variance": float(1 - error.sum(dtype="float64") / whole),
-        }
-        points.append(point)
-    return points
 
 
 def _reconstructed(model, images, steps):

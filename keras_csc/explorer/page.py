@@ -38,7 +38,7 @@ def build(model, name, examples, class_names=None):
     return _Page(model, name, examples, class_names).blocks
 
 
-def serve(blocks, port=None, browser=False):
+def serve(blocks, port=None):
     """Begins to serve a page to this machine alone, and returns its URL.
 
     Without a port it is the first free one from 7860 on. `blocks.close()` ends
@@ -63,7 +63,6 @@ def serve(blocks, port=None, browser=False):
     _, url, _ = blocks.queue(api_open=False).launch(
         server_name=HOST,
         server_port=port,
-        inbrowser=browser,
         share=False,
         quiet=True,
         show_error=True,
@@ -211,17 +210,6 @@ class _Page:
         _listen(press.select, self.of_seen(placed), self.chosen, place, **LIVE)
         all_three = [press, place, overview]
         self.refreshed.append((self.of_seen(renewed), self.chosen, all_three))
-        number = self._stages("Atoms of stage", "kx-stage-look")
-        atoms = gr.HTML(panels.stage_panel(first, 1), elem_id="kx-atoms")
-        stage = self.of_seen(panels.stage_panel)
-        shown = stage, [self.chosen, number], atoms
-        _listen(number.input, *shown)
-        self.refreshed.append(shown)
-
-    def _stages(self, label, name):
-        count = len(self.first.explanation.stages)
-        names = [("1, next to the image", 1), *range(2, count + 1)]
-        return gr.Radio(names, value=1, label=label, elem_id=name)
 
     def _change_tab(self, title, tabs):
         # Wide enough for every stage: of a session that was forgotten, Gradio
@@ -230,7 +218,9 @@ class _Page:
         strongest = max(map(_most_sparsity, layers))
         most = max(MOST_STEPS, *(layer.iterations for layer in layers))
         with gr.Column(scale=2, min_width=260):
-            number = self._stages("Codes of stage", "kx-stage-change")
+            names = [("1, next to the image", 1), *range(2, len(layers) + 1)]
+            label, name = "Codes of stage", "kx-stage-change"
+            number = gr.Radio(names, value=1, label=label, elem_id=name)
             sliders = [
                 gr.Slider(0, strongest, label="λ, the threshold of codes"),
                 gr.Slider(1, most, step=1, label="Solver steps"),

@@ -8,7 +8,6 @@ import numpy as np
 from keras_csc import html
 from keras_csc.visualization.atoms import atom_tiles
 from keras_csc.visualization.atoms import code_shades
-from keras_csc.visualization.atoms import growing
 from keras_csc.visualization.atoms import looks
 from keras_csc.visualization.grids import fitted
 from keras_csc.visualization.grids import image_tiles
@@ -19,7 +18,7 @@ ATOMS = 12
 AT_PLACE = 6  # atoms of every stage at a place
 CLASSES, LEAST = 3, -700.0  # the likeliest; nats that `exp` can take
 # Of a photograph pictures of atoms take long: there are fewer of them.
-ATOMS_OF_PHOTOGRAPH, COUNTS_OF_PHOTOGRAPH = 6, (1, 10)
+ATOMS_OF_PHOTOGRAPH = 6
 PHOTOGRAPH = 128**2
 
 
@@ -60,32 +59,6 @@ def codes_panel(seen):
         used = int(np.count_nonzero(np.any(stage.codes != 0, (0, 1))))
         overview.append((stage, _small(code_shades(sizes))[0], used))
     return filled("codes", overview)
-
-
-def stage_panel(seen, number):
-    """How a picture grows from a stage's atoms, and the strongest of them."""
-    stage, image = seen.explanation.stages[number - 1], seen.image
-    chosen, counts = strongest(stage, image), stage.default_counts()
-    if not chosen:
-        return filled("stage", number, [], [])
-    if is_photograph(image):
-        counts = [n for n in counts[:-1] if n in COUNTS_OF_PHOTOGRAPH]
-        counts.append(stage.codes.shape[-1])
-    sums = [
-        (name, _small(made[None])[0], psnr)
-        for name, made, psnr in growing(image, stage, counts)
-    ]
-    return filled("stage", number, sums, _cards(stage, chosen))
-
-
-def _cards(stage, chosen):
-    """Some atoms: number, name, share, share of the first, and pictures."""
-    shares = stage.shares[chosen]
-    tiles = zip(*map(_small, atom_tiles(stage, chosen)))
-    return [
-        (atom, stage.label(atom), share, share / (shares[0] or 1), each)
-        for atom, share, each in zip(chosen, shares, tiles)
-    ]
 
 
 def place_panel(seen, row, column):
@@ -140,14 +113,15 @@ def weights_panel(seen, number, linked=None):
     """
     stage = seen.explanation.stages[number - 1]
     chosen = strongest(stage, seen.image)
-    cards = []
+    card = None
     if linked is not None:
         chosen = [linked, *(atom for atom in chosen if atom != linked)]
-        cards = _cards(stage, [linked])
+        parts = [_small(tiles)[0] for tiles in atom_tiles(stage, [linked])]
+        card = linked, stage.label(linked), stage.shares[linked], parts
     tiles = _small(looks(stage, chosen)) if chosen else []
     names = map(stage.label, chosen)
     atoms = list(zip(chosen, names, stage.shares[chosen], tiles))
-    return filled("weights", number, cards, atoms)
+    return filled("weights", number, card, atoms)
 
 
 def _small(tiles, side=SMALL):

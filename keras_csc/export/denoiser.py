@@ -1,54 +1,30 @@
-"""A denoiser for any TensorFlow, servers and other runtimes."""
+"""The functions that a SavedModel of a denoiser offers."""
 
 import tensorflow as tf
 
 from keras_csc.export import signatures
-from keras_csc.export.runtimes import SAVED_MODEL
-from keras_csc.export.writing import write
 from keras_csc.models.inputs import asserted
 
 
-def export_denoiser(denoiser, folder, channels=3, runtime=None, tolerance=1e-4):
-    """Writes a `SparseDenoiser` as a SavedModel, or for another runtime.
+def denoiser_signatures(denoiser):
+    """Functions of a `SparseDenoiser` to export.
 
-    Its signatures take images of any size, one size in a batch, and the
-    deviation `noise` of every image.
+    They take images of any size, one size in a batch, and the deviation
+    `noise` of every image.
 
     - `denoise`, also `serving_default`, takes `image` float32 `(batch, height,
-      width, channels)`, in [0, 1] but for the noise. It returns `denoised`, cut
-      off at 0 and 1.
-    - `denoise_tile` also takes `means` float32 `(batch, channels)`, the means
-      of the larger image that a tile is a part of.
-    - `denoise_bytes`, only in a SavedModel, takes `image_bytes`, JPEG or PNG
-      files of any sizes. It returns `denoised_bytes`, PNG files, with `valid`
-      and the `problem` of an invalid file.
-
-    Neither Keras nor this package is needed to load it.
-
-    Args:
-        denoiser: `SparseDenoiser`.
-        folder: path of a folder that does not exist. A server takes it for a
-            version if its name is a number.
-        channels: int, 1 or 3, of the images that it takes.
-        runtime: `None`, or as in `export_runtime`.
-        tolerance: float, the largest difference to the denoiser taken for
-            rounding.
+      width, 3)`, in [0, 1] but for the noise. It returns `denoised`, cut off at
+      0 and 1.
+    - `denoise_tile` also takes `means` float32 `(batch, 3)`, the means of the
+      larger image that a tile is a part of.
+    - `denoise_bytes` takes `image_bytes`, JPEG or PNG files of any sizes. It
+      returns `denoised_bytes`, PNG files, with `valid` and the `problem` of an
+      invalid file.
 
     Returns:
-        `pathlib.Path` of the folder.
-
-    Raises:
-        ValueError: for a runtime that is not installed, a folder that exists,
-            or files that do not compute what the denoiser does.
+        Dict from the name of a signature to `(function, input_specs)`.
     """
-    endpoints = denoiser_signatures(denoiser, channels)
-    how = {"runtime": runtime or SAVED_MODEL, "tolerance": tolerance}
-    return write(endpoints, folder, denoiser.weights, **how)
-
-
-def denoiser_signatures(denoiser, channels=3):
-    """Dict from the name of a signature to `(function, input_specs)`."""
-    shape = (None, None, channels)
+    shape = (None, None, 3)
 
     def denoise(image, noise, *means):
         message = ["`noise` must be at least 0. Received:", noise]
@@ -72,7 +48,7 @@ def denoiser_signatures(denoiser, channels=3):
 
     noise = tf.TensorSpec((None,), tf.float32, "noise")
     image = tf.TensorSpec((None, *shape), tf.float32, "image")
-    means = tf.TensorSpec((None, channels), tf.float32, "means")
+    means = tf.TensorSpec((None, 3), tf.float32, "means")
     files = tf.TensorSpec((None,), tf.string, "image_bytes")
     return {
         signatures.DEFAULT: (denoise, [image, noise]),

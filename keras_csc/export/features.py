@@ -1,12 +1,14 @@
 """Features of images and their classifier for any TensorFlow, and servers."""
 
+import pathlib
+
 import tensorflow as tf
 
 from keras_csc.export import signatures
-from keras_csc.export.writing import write
+from keras_csc.export.writing import writing
 
 
-def export_features(features, folder, layer=None, names=(), tolerance=1e-4):
+def export_features(features, folder, layer=None, names=()):
     """Writes `SparseFeatures` and a classifier of them as a SavedModel.
 
     Its signatures take images of the shape that the features are of.
@@ -26,7 +28,6 @@ def export_features(features, folder, layer=None, names=(), tolerance=1e-4):
             version if its name is a number.
         layer: layer from features to probabilities, or `None`.
         names: list of str, of the classes.
-        tolerance: float, the largest difference that counts as rounding.
 
     Returns:
         `pathlib.Path` of the folder.
@@ -35,9 +36,11 @@ def export_features(features, folder, layer=None, names=(), tolerance=1e-4):
         ValueError: for a folder that exists, or a file that does not compute
             what the features do.
     """
+    folder = pathlib.Path(folder).absolute()
     endpoints = features_signatures(features, layer, names)
     weights = [*features.weights, *(layer.weights if layer else ())]
-    return write(endpoints, folder, weights, tolerance=tolerance)
+    with writing(endpoints, folder, weights):
+        return folder
 
 
 def features_signatures(features, layer=None, names=()):

@@ -9,17 +9,14 @@ import tensorflow as tf
 from keras_csc.export.card import model_card
 from keras_csc.export.denoiser import denoiser_signatures
 from keras_csc.export.features import features_signatures
-from keras_csc.export.runtimes import check_installed
 from keras_csc.export.signatures import autoencoder_signatures
 from keras_csc.export.writing import item_shape
-from keras_csc.export.writing import write
 from keras_csc.export.writing import writing
 from keras_csc.features import SparseFeatures
 from keras_csc.files import locked
 from keras_csc.files import remove
 from keras_csc.models import ClosedLoopAutoencoder
 from keras_csc.restoration import SparseDenoiser
-from keras_csc.validation import check_float32
 from keras_csc.validation import check_integers
 
 WARMUP_FILE = "assets.extra/tf_serving_warmup_requests"
@@ -123,42 +120,14 @@ def export_saved_model(
         numbers = [path.name for path in folder.iterdir()]
         numbers = [int(name) for name in numbers if name.isdecimal()]
         version = max(numbers, default=0) + 1
-        path, how = folder / str(version), {"tolerance": tolerance}
-        with writing(endpoints, path, weights, **how) as (temporary, loaded):
+        path = folder / str(version)
+        written = writing(endpoints, path, weights, tolerance)
+        with written as (temporary, loaded):
             text = model_card(model, folder.name, version, loaded, card or {})
             (temporary / "card.md").write_text(text, encoding="utf-8")
             if batch_sizes:
                 write_warmup(endpoints, temporary, batch_sizes)
     return path
-
-
-def export_runtime(model, folder, runtime, tolerance=1e-4):
-    """Writes the float signatures of a model for another runtime.
-
-    `signatures` lists all signatures. The signatures of files
-    are left out, and `sample`, whose random numbers these runtimes lack. LiteRT
-    has one file of built-in operations, `model.tflite`. ONNX has
-    `SIGNATURE.onnx` for each, OpenVINO `SIGNATURE.xml` and `.bin`. The files
-    are written under another name, run by the runtime, compared with the model,
-    and renamed. Checks of values are left out: NaN is not refused.
-
-    Args:
-        model: as in `export_saved_model`.
-        folder: path of a folder that does not exist.
-        runtime: `"litert"`, `"onnx"` or `"openvino"`.
-        tolerance: as in `export_saved_model`.
-
-    Returns:
-        `pathlib.Path` of the folder.
-
-    Raises:
-        ValueError: for a runtime that is not installed, a folder that exists, a
-            model that is not in float32, or a runtime with other results.
-    """
-    check_installed(runtime)
-    check_float32(getattr(model, "encoder", model).compute_dtype)
-    how = {"runtime": runtime, "tolerance": tolerance}
-    return write(signatures(model), folder, weights_of(model), **how)
 
 
 def write_warmup(endpoints, folder, batch_sizes):

@@ -5,55 +5,37 @@ a batch of every input and returns a dict of outputs.
 """
 
 import contextlib
-import pathlib
 
 import numpy as np
 import tensorflow as tf
 
-from keras_csc.export.runtimes import LOADERS
-from keras_csc.export.runtimes import SAVED_MODEL
-from keras_csc.export.runtimes import WRITERS
-from keras_csc.export.runtimes import check_installed
+from keras_csc.export.graph import write_graph
 from keras_csc.files import new_folder
-from keras_csc.validation import AdvisedError
 
 # Sides of inputs that may have any, when they are tried.
 SIDES = {"image": 32, "features": 4}
 
 
 @contextlib.contextmanager
-def writing(endpoints, folder, weights, runtime=SAVED_MODEL, tolerance=1e-4):
-    """Writes signatures for a runtime, and compares what they answer.
+def writing(endpoints, folder, weights, tolerance=1e-4):
+    """Writes signatures as a SavedModel, and compares what they answer.
 
-    Within the context the folder has a temporary name. Other runtimes than
-    TensorFlow have neither files nor the random numbers of `sample`.
+    Within the context the folder has a temporary name.
 
     Args:
         endpoints: the signatures.
         folder: path of a folder that does not exist.
         weights: list of the variables of the model.
-        runtime: a key of `WRITERS`.
         tolerance: float, the largest difference that counts as rounding.
 
     Yields:
         The temporary folder, and a dict of the functions that it holds.
     """
-    check_installed(runtime)
-    if runtime != SAVED_MODEL:
-        endpoints = float_signatures(endpoints)
-        endpoints.pop("sample", None)
     with new_folder(folder) as temporary:
-        WRITERS[runtime](endpoints, temporary, weights)
-        loaded = LOADERS[runtime](temporary)
-        check_answers(endpoints, loaded, f"{folder} for {runtime}", tolerance)
-        yield temporary, loaded
-
-
-def write(endpoints, folder, *how, **named):
-    """Writes no more than `writing` does; returns the folder's path."""
-    folder = pathlib.Path(folder).absolute()
-    with writing(endpoints, folder, *how, **named):
-        return folder
+        write_graph(endpoints, temporary, weights)
+        loaded = tf.saved_model.load(str(temporary))
+        check_answers(endpoints, loaded.signatures, str(folder), tolerance)
+        yield temporary, loaded.signatures
 
 
 def check_answers(endpoints, loaded, what, tolerance):
@@ -63,27 +45,19 @@ def check_answers(endpoints, loaded, what, tolerance):
     may be near 0.
 
     Raises:
-        AdvisedError: if answers differ, or an output is not finite.
+        ValueError: if answers differ, or an output is not finite.
     """
-    for name, (function, specs) in float_signatures(endpoints).items():
-        if name != "embed":
+    for name, (function, specs) in endpoints.items():
+        of_files = any(spec.dtype == tf.string for spec in specs)
+        if not of_files and name != "embed":
             inputs = _random_inputs(specs)
             answer = f"the signature {name!r} of {what!r}"
             expected = function(*inputs.values())
             check_same(loaded[name](**inputs), expected, answer, tolerance)
 
 
-def float_signatures(endpoints):
-    """The signatures of a dict that take only numbers, no files."""
-    return {
-        name: (function, specs)
-        for name, (function, specs) in endpoints.items()
-        if all(spec.dtype != tf.string for spec in specs)
-    }
-
-
 def check_same(received, expected, what, tolerance):
-    """Raises `AdvisedError` unless a dict of outputs is as expected."""
+    """Raises `ValueError` unless a dict of outputs is as expected."""
     for output, value in expected.items():
         answer, value = np.asarray(received[output]), np.asarray(value)
         if value.dtype.kind == "O":  # texts
@@ -92,12 +66,11 @@ def check_same(received, expected, what, tolerance):
         if answer.shape == value.shape:
             difference = np.max(np.abs(answer - value))
         if not difference <= tolerance:
-            raise AdvisedError(
+            raise ValueError(
                 f"`{output}` of {what} must be finite and what the model "
                 f"computes, up to {tolerance}. The largest difference is "
-                f"{difference}. Check the model's weights.",
-                "tolerance",
-                "Or pass another `tolerance`.",
+                f"{difference}. Check the model's weights, or pass another "
+                "`tolerance`."
             )
 
 

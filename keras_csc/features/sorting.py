@@ -8,7 +8,6 @@ import math
 
 import keras
 import numpy as np
-from sklearn.cluster import KMeans
 
 from keras_csc import html
 from keras_csc.features.ridge import ridge_classifier
@@ -42,22 +41,21 @@ Sorted.__doc__ = """What `sort_pictures` finds.
 
 Fields:
     images: uint8 array `(count, height, width, channels)`.
-    labels: ints `(count,)`: the folder, or without folders a group.
-    names: list of str, of the folders or groups.
+    labels: ints `(count,)`: the folder.
+    names: list of str, of the folders.
     files: list of str.
     features: `SparseFeatures`.
-    ridge: `features.ridge.Ridge`; `None` without folders.
+    ridge: `features.ridge.Ridge`.
     vectors: floats `(count, dimensions)`, of norm 1, whose cosines say how
-        alike pictures are. Without folders: `SparseFeatures.embed`. With
-        folders a cosine is the mean of two: the cosine of `embed`, and the
-        cosine of the scores, centred, of the classifiers that did not see the
-        pictures.
+        alike pictures are. A cosine is the mean of two: the cosine of
+        `SparseFeatures.embed`, and the cosine of the scores, centred, of the
+        classifiers that did not see the pictures.
     nearest: ints `(count, k)`, the most alike of the other pictures.
     cosines: floats `(count, k)`, of these pictures.
     likeness: floats `(count,)`, the greatest cosine of `embed` with another
         picture.
-    strangers: dict, or `None` without folders. A picture counts as belonging
-        to no folder if its likeness is below `threshold`.
+    strangers: dict. A picture counts as belonging to no folder if its
+        likeness is below `threshold`.
         `rejected` is the share of pictures that count so beside all others,
         `noticed` without the others of their folder.
 """
@@ -76,15 +74,14 @@ Fields:
 """
 
 
-def sort_pictures(images, labels, names, files, groups=10, seed=0):
+def sort_pictures(images, labels, names, files, seed=0):
     """Fits features and a classifier to pictures, and looks at each of them.
 
     Args:
         images: uint8 array `(count, height, width, 1 or 3)`.
-        labels: ints `(count,)`, or `None` for pictures without folders.
-        names: list of str, of the folders; `None` without.
+        labels: ints `(count,)`, the folders.
+        names: list of str, of the folders.
         files: list of str, of the pictures.
-        groups: int, how many groups are made where there are no folders.
         seed: int.
 
     Returns:
@@ -103,24 +100,17 @@ def sort_pictures(images, labels, names, files, groups=10, seed=0):
     found = np.concatenate(found)
     features.fit_components(found[:FITTED], seed)
     vectors = np.asarray(features.vectors(found))
-    if labels is None:
-        count = min(groups, len(images))
-        means = KMeans(count, n_init=4, random_state=seed).fit(vectors)
-        labels, ridge = means.labels_, None
-        names = [f"group {number}" for number in range(1, count + 1)]
-    else:
-        ridge = ridge_classifier(found, labels, seed=seed)
-    nearest, cosines, others = _neighbours(vectors, labels)
-    likeness, strangers = cosines[:, 0], None
-    if ridge:
-        threshold = float(np.quantile(likeness, REJECTED))
-        strangers = {
-            "threshold": threshold,
-            "rejected": float(np.mean(likeness < threshold)),
-            "noticed": float(np.mean(others < threshold)),
-        }
-        vectors = _with_scores(vectors, ridge.probabilities)
-        nearest, cosines, _ = _neighbours(vectors, labels)
+    ridge = ridge_classifier(found, labels, seed=seed)
+    _, cosines, others = _neighbours(vectors, labels)
+    likeness = cosines[:, 0]
+    threshold = float(np.quantile(likeness, REJECTED))
+    strangers = {
+        "threshold": threshold,
+        "rejected": float(np.mean(likeness < threshold)),
+        "noticed": float(np.mean(others < threshold)),
+    }
+    vectors = _with_scores(vectors, ridge.probabilities)
+    nearest, cosines, _ = _neighbours(vectors, labels)
     given = images, labels, names, files, features, ridge, vectors
     return Sorted(*given, nearest, cosines, likeness, strangers)
 
@@ -164,9 +154,7 @@ def accuracy(found):
 
 
 def model(found):
-    """From images to probabilities of folders; to features without folders."""
-    if not found.ridge:
-        return found.features
+    """From images to probabilities of folders."""
     made = keras.Sequential([found.features, found.ridge.layer])
     made.build((None, *found.images.shape[1:]))
     return made
@@ -208,23 +196,23 @@ def doubts(labels, ridge, false_alarms=0.05):
     return Doubts(numbers, most, own, other, others.argmax(1), ratio)
 
 
-def record(found, doubtful=None):
-    """What was found of every picture, with `Doubts` of folders, for JSON."""
+def record(found, doubtful):
+    """What was found of every picture, with `Doubts`, for JSON."""
     rows = []
     for number, file in enumerate(found.files):
-        row = {"file": file, "folder": found.names[found.labels[number]]}
-        if doubtful:
-            probabilities = found.ridge.probabilities[number]
-            row |= {
-                "probability": float(f"{doubtful.own[number]:.4g}"),
-                "other_folder": found.names[doubtful.folder[number]],
-                "other_probability": float(f"{doubtful.other[number]:.4g}"),
-                "doubtful": number in doubtful.numbers,
-                "probabilities": {
-                    found.names[each]: round(float(probabilities[each]), 4)
-                    for each in np.argsort(-probabilities)[:5]
-                },
-            }
+        probabilities = found.ridge.probabilities[number]
+        row = {
+            "file": file,
+            "folder": found.names[found.labels[number]],
+            "probability": float(f"{doubtful.own[number]:.4g}"),
+            "other_folder": found.names[doubtful.folder[number]],
+            "other_probability": float(f"{doubtful.other[number]:.4g}"),
+            "doubtful": number in doubtful.numbers,
+            "probabilities": {
+                found.names[each]: round(float(probabilities[each]), 4)
+                for each in np.argsort(-probabilities)[:5]
+            },
+        }
         row["nearest"] = [
             {"file": found.files[other], "cosine": round(float(cosine), 4)}
             for other, cosine in zip(
@@ -235,32 +223,16 @@ def record(found, doubtful=None):
     return rows
 
 
-def page(found, title, doubtful=None):
-    """Text of an HTML page of what was found, with `Doubts` of folders."""
-    parts = {"accuracy": None, "pairs": [], "strangers": []}
+def page(found, title, doubtful):
+    """Text of an HTML page of what was found, with `Doubts`."""
+    probabilities = found.ridge.probabilities
+    counts = np.zeros((len(found.names),) * 2, int)
+    np.add.at(counts, (found.labels, probabilities.argmax(1)), 1)
     by_class = [
-        np.flatnonzero(found.labels == n) for n in range(len(found.names))
+        rows[np.argsort(-probabilities[rows, label])]
+        for label in range(len(found.names))
+        for rows in [np.flatnonzero(found.labels == label)]
     ]
-    if found.ridge:
-        probabilities = found.ridge.probabilities
-        counts = np.zeros((len(found.names),) * 2, int)
-        np.add.at(counts, (found.labels, probabilities.argmax(1)), 1)
-        parts |= {
-            "accuracy": accuracy(found),
-            "counts": counts if len(counts) <= MOST_CELLS else None,
-            "pairs": _confused(counts),
-            "doubts": doubtful,
-            "alike": [
-                _alike(found, number, doubtful.folder[number])
-                for number in doubtful.numbers[:DOUBTS]
-            ],
-            "twins": int(np.sum(found.likeness > TWINS)),
-            "strangers": np.argsort(found.likeness)[:ROW],
-        }
-        by_class = [
-            rows[np.argsort(-probabilities[rows, label])]
-            for label, rows in enumerate(by_class)
-        ]
     row = max(2, min(ROW, TYPICAL // len(found.names)))
     return html.template("sorted.html").render(
         found=found,
@@ -271,7 +243,16 @@ def page(found, title, doubtful=None):
             for name, rows in zip(found.names, by_class)
         ],
         shown=np.random.default_rng(0).permutation(len(found.files))[:ROW],
-        **parts,
+        accuracy=accuracy(found),
+        counts=counts if len(counts) <= MOST_CELLS else None,
+        pairs=_confused(counts),
+        doubts=doubtful,
+        alike=[
+            _alike(found, number, doubtful.folder[number])
+            for number in doubtful.numbers[:DOUBTS]
+        ],
+        twins=int(np.sum(found.likeness > TWINS)),
+        strangers=np.argsort(found.likeness)[:ROW],
     )
 
 

@@ -5,7 +5,7 @@ from keras_csc.layers.conv_sparse_coding import ConvSparseCoding2D
 from keras_csc.layers.dictionary_layer import DictionaryLayer
 from keras_csc.ops import synthesis
 from keras_csc.ops import synthesis_size
-from keras_csc.ops.convolution import check_code_size
+from keras_csc.ops.sizes import check_code_size
 from keras_csc.ops.tensors import as_dtype_of
 from keras_csc.validation import check_integer
 

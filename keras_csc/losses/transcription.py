@@ -1,12 +1,18 @@
+"""The game of closed-loop transcription, and the terms that it plays for."""
+
 import functools
 
 import keras
+from keras import ops
 
-from keras_csc.losses import terms
 from keras_csc.losses.game import Game
 from keras_csc.losses.game import Term
 from keras_csc.ops import class_moments
+from keras_csc.ops import moment_coding_rate
+from keras_csc.ops import second_moment
+from keras_csc.ops.coding_rate import moment_rate_distance
 from keras_csc.ops.coding_rate import moment_rate_reduction
+from keras_csc.ops.tensors import at_least_float32
 from keras_csc.replicas import num_replicas
 from keras_csc.validation import check_bool
 from keras_csc.validation import check_choice
@@ -19,6 +25,11 @@ CLASS_RATES = (
     "reconstructed_rate_reduction",
     "class_distance",
 )
+# Weight of an upper stage's own error: its input has a variance of 1, and the
+# first stage's, an image, some tenths of that.
+UPPER = 1 / 50
+# Weight of a stage's codes in `S`, in units of the stage's below it.
+DECAY = 1 / 4
 
 
 @keras.saving.register_keras_serializable(package="keras_csc")
@@ -48,8 +59,9 @@ class TranscriptionGame(Game):
       batch: the root of the mean variance of their channels.
     - `C = mean_i ‖z_i - ẑ_i‖²` is the sample-wise consistency.
 
-    No image is compared with its regeneration: their codes are, by `S`. `T`
-    alone compares the features of whole sets of images.
+    `S` compares the codes of an image with the codes of its regeneration. No
+    term compares their pixels. `T` compares the features of whole sets of
+    images.
 
     The published game has neither `E` nor `S` nor a memory: `residual=0,
     multistage=0, memory=0, shared_statistics=False`. These four are ours.
@@ -131,22 +143,22 @@ class TranscriptionGame(Game):
         both = {"encoder": self.consistency, "decoder": self.consistency}
         played = [
             self._transcription(),
-            Term(("consistency",), terms.consistency, **both),
+            Term(("consistency",), consistency, **both),
         ]
         if self.multistage:
             names, weight = ("multistage",), self.multistage
-            played.append(Term(names, terms.multistage, decoder=weight))
+            played.append(Term(names, multistage, decoder=weight))
         if self.residual:
             names, weight = ("residual",), self.residual
-            played.append(Term(names, terms.residual, encoder=weight))
+            played.append(Term(names, residual, encoder=weight))
         return played
 
     def _transcription(self):
         """`T`, which the players play for."""
         given = {"epsilon": self.epsilon}
-        names, measure = RATES, terms.binary
+        names, measure = RATES, binary
         if self.objective == "multi":
-            names, measure = (*RATES, *CLASS_RATES), terms.multi
+            names, measure = (*RATES, *CLASS_RATES), multi
             given["num_classes"] = self.num_classes
         measure = functools.partial(measure, **given)
         return Term(names, measure, encoder=-1.0, decoder=1.0)
@@ -162,3 +174,92 @@ class TranscriptionGame(Game):
         )
         reduction = moment_rate_reduction(moments, counts, self.epsilon)
         return -reduction / num_replicas()
+
+
+# === Terms: functions of a `Loop` that return tuples of scalars ===
+
+
+def binary(loop, epsilon):
+    """`ΔR(Z, Ẑ)`; `R(Z)` and `R(Ẑ)`. In nats, of the global batch."""
+    real = second_moment(loop.z)
+    moments = loop.sums(
+        {
+            "real": real,
+            "regenerated": second_moment(loop.z_hat),
+            "count": ops.cast(ops.shape(loop.z)[0], real.dtype),
+        }
+    )
+    real, other, count = moments.values()
+    return (
+        moment_rate_distance(real, other, count, epsilon),
+        moment_coding_rate(real, count, epsilon),
+        moment_coding_rate(other, count, epsilon),
+    )
+
+
+def multi(loop, num_classes, epsilon):
+    """`ΔR(Z|y) + ΔR(Ẑ|y) + Σ_j ΔR(Z_j, Ẑ_j)`; `R(Z)`, `R(Ẑ)`, its three parts.
+
+    In nats, of the global batch.
+    """
+    real, count = class_moments(loop.z, loop.labels, num_classes)
+    other, _ = class_moments(loop.z_hat, loop.labels, num_classes)
+    moments = loop.sums({"real": real, "regenerated": other, "count": count})
+    real, other, count = moments.values()
+    parts = (
+        moment_rate_reduction(real, count, epsilon),
+        moment_rate_reduction(other, count, epsilon),
+        ops.sum(moment_rate_distance(real, other, count, epsilon)),
+    )
+    rates = (
+        moment_coding_rate(ops.sum(moment, 0), ops.sum(count), epsilon)
+        for moment in (real, other)
+    )
+    return sum(parts), *rates, *parts
+
+
+def consistency(loop):
+    """`C = mean_i ‖z_i - ẑ_i‖²` over images, or their places."""
+    squares = ops.square(loop.z - loop.z_hat)
+    return (loop.weigh(ops.mean(ops.sum(squares, -1))),)
+
+
+def residual(loop):
+    """`E = E_1 + Σ_{l>1} E_l / 50`, of every stage's own error."""
+    first, *upper = loop.residuals()
+    return (loop.weigh(first + UPPER * sum(upper)),)
+
+
+def multistage(loop):
+    """`S = Σ_l ρ^l mean ((h_l(x̂) - h_l(x)) / σ_l)² / Σ_l ρ^l`."""
+    real, regenerated = loop.real, loop.regenerated
+    stages = zip(real.codes, regenerated.codes, real.statistics)
+    total = weights = 0.0
+    for stage, (code, other, statistics) in enumerate(stages):
+        weight = DECAY**stage
+        total += weight * _relative_distance(code, other, *statistics)
+        weights += weight
+    return (loop.weigh(total / weights),)
+
+
+def _relative_distance(code, other, mean, variance):
+    """Mean square difference of codes in units of their mean variance."""
+    difference = at_least_float32(other - ops.stop_gradient(code))
+    error = ops.mean(ops.square(difference))
+    variance = _mean_variance(code, mean, variance)
+    return error / ops.maximum(variance, keras.config.epsilon())
+
+
+def _mean_variance(code, mean, variance):
+    """Mean variance of the channels of codes, from what normalised them.
+
+    Where an encoder splits codes, the moments are of their positive and
+    negative parts; one of the two is always 0.
+    """
+    channels = code.shape[-1]
+    if mean.shape[-1] == channels:
+        return ops.mean(variance)
+    squares = variance + ops.square(mean)
+    signed = mean[:channels] - mean[channels:]
+    squares = squares[:channels] + squares[channels:]
+    return ops.mean(squares - ops.square(signed))

@@ -2,7 +2,7 @@
 
 from keras_csc.metrics.atom_use import match_atoms
 from keras_csc.metrics.atom_use import mutual_coherence
-from keras_csc.metrics.features import cosine_similarity
+from keras_csc.metrics.features import class_similarity
 from keras_csc.metrics.features import effective_rank
 from keras_csc.metrics.features import knn_accuracy
 from keras_csc.metrics.features import linear_probe_accuracy

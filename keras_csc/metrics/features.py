@@ -51,23 +51,6 @@ def labelled(features, labels):
     return features, labels
 
 
-def cosine_similarity(features, reconstructed_features):
-    """Mean cosine between features of images and of their reconstructions.
-
-    `mean_i <z_i, ẑ_i> / (‖z_i‖ ‖ẑ_i‖)`. A zero row counts as 0.
-
-    Args:
-        features: array of shape `(n, d)`: `Z = f(X)`.
-        reconstructed_features: array of shape `(n, d)`: `Ẑ = f(g(Z))`.
-
-    Returns:
-        A float in `[-1, 1]`; 1 if all pairs point the same way.
-    """
-    pair = _pair(features, reconstructed_features)
-    first, second = (normalize(each.astype("float64")) for each in pair)
-    return float(np.mean(np.sum(first * second, axis=1)))
-
-
 def retrieval_rate(features, reconstructed_features):
     """Share of images whose reconstruction has its own image as nearest.
 
@@ -138,6 +121,34 @@ def _pair(features, reconstructed_features):
 
 
 # === Classes ===
+
+
+def class_similarity(features, labels):
+    """Mean magnitudes of the cosines between features of pairs of classes.
+
+    Args:
+        features: array of shape `(n, d)`.
+        labels: array of shape `(n,)`.
+
+    Returns:
+        A tuple of the float array `(classes, classes)` in `[0, 1]` and the
+        classes. For a class with itself it is the mean over pairs of different
+        features, NaN if the class has only one.
+    """
+    features = normalize(np.asarray(features, "float32"))
+    classes, numbers, counts = np.unique(
+        labels, return_inverse=True, return_counts=True
+    )
+    members = np.eye(len(classes), dtype="float32")[numbers]
+    # A class at a time: all pairs of many features are too many to hold.
+    sums = [
+        np.abs(features[number == numbers] @ features.T).sum(0) @ members
+        for number in range(len(classes))
+    ]
+    own = np.bincount(numbers, np.sum(np.square(features), axis=1))
+    pairs = np.outer(counts, counts) - np.diag(counts)
+    means = (np.array(sums) - np.diag(own)) / np.where(pairs > 0, pairs, np.nan)
+    return np.clip(means, 0, 1), classes
 
 
 def principal_directions(examples, components, mean=0.0):

@@ -31,7 +31,7 @@ def of_every_stage(stages, **arguments):
 
 
 def check_architecture(
-    image_shape, filters, feature_dim, kernel_size, strides, features
+    image_shape, filters, feature_dim, kernel_size, strides, features, lapped
 ):
     """Checks what the encoder and the decoder have in common.
 
@@ -50,6 +50,12 @@ def check_architecture(
     check_integers(1, kernel_size=sizes)
     strides = of_every_stage(len(filters), strides=strides)
     check_integers(1, strides=strides)
+    if lapped and (sizes[0] != strides[0] or sizes[0] % 2):
+        raise ValueError(
+            "`lapped` is for first atoms as large as their stride, an even "
+            f"number. Received: kernel_size={sizes[0]}, strides={strides[0]}. "
+            "Others need lapped=False."
+        )
     check_integer(
         1,
         MOST_FEATURES,

@@ -41,10 +41,10 @@ class Decoder(Player):
         encoder: `Encoder`, whose layers it draws with. Its weights are not
             the decoder's. So save, export and train the two together, as the
             parts of a `ClosedLoopAutoencoder`.
-        rectified: bool, whether negative numbers among `ẑ^l` become 0, as
-            parts and non-negative codes have none. Without it the image is
-            linear in the features, but for its limits.
-        output: `"clip"`, or `"tanh"` for the parents' limit.
+        rectified: bool, whether negative numbers among `ẑ^l` become 0: the
+            encoder's parts and non-negative codes are never negative. Without
+            it the image is linear in the features, but for its limits.
+        output: `"clip"`, or `"tanh"`, the limit of the published network.
 
     Call arguments:
         features: tensor `(batch, feature_dim)`, or `(batch, map_height,
@@ -84,13 +84,13 @@ class Decoder(Player):
         self.features_shape = encoder.layout.features
         self.rectified = rectified
         self.output_limit = output
-        self.head_layer = self._drawing(encoder.head, "head")
+        self.head_layer = self._decoding_layer(encoder.head, "head")
         self.decoding_layers = [
-            self._drawing(layer, layer.name)
+            self._decoding_layer(layer, layer.name)
             for layer in reversed(encoder.coding_layers)
         ]
 
-    def _drawing(self, layer, name):
+    def _decoding_layer(self, layer, name):
         return ConvSparseDecoding2D(
             coding_layer=layer, dtype=self.dtype_policy, name=name
         )
@@ -196,9 +196,10 @@ class Decoder(Player):
         a channel of the encoder's `x^l`, and `d` what is drawn there, both less
         their means. The channel's gain is `Σ x d / Σ d²`, which draws it as
         near as can be. With `rectified` it is `√(Σ x² / Σ d²)`, which draws it
-        with its own contrast. The last gain is measured likewise, by the images
-        and the sums of atoms. A channel that is drawn with less than 1e-3 of
-        its stage's deviation keeps 1. Statistics are of these images.
+        with its own contrast. `g_out` is such a gain, of all pixels together:
+        `x` are the images, and `d` what the first stage draws. A channel that
+        is drawn with less than 1e-3 of its stage's deviation keeps 1.
+        Statistics are of these images.
 
         Args:
             images: tensor `(batch, height, width, channels)` in [-1, 1]; some

@@ -40,11 +40,11 @@ class Encoder(Player):
     codes of a dictionary that holds every atom in both signs. The head is the
     analysis `Aᵀ x` of all that is left of the image. Its `feature_dim` numbers
     are scaled to unit norm. (The head of maps is given the signed codes of the
-    last stage. To draw with their parts, it would need features of both parts.)
+    last stage: drawn parts would need twice as many features a place.)
 
     The normalisation of tight frames is isotropic: it shifts the codes and
-    divides all channels by one deviation. Then a stage changes distances by
-    little more than its thresholds do. The finest details of an image are
+    divides all channels by one deviation. Then only the thresholds of a stage
+    change distances much. The finest details of an image are
     mostly noise, and stay as small in the features as they are in the image.
     `λ` is absolute, in the units of the stage's input: crops and tiles of an
     image have its codes. Above the first stage the unit is the deviation of
@@ -67,13 +67,13 @@ class Encoder(Player):
             or a list with one for each stage. `λ` then begins at `sparsity`,
             and every training step moves it so that the share comes nearer.
             `None` for a fixed `λ`.
-        nonnegative: bool, whether the codes of the stages are `≥ 0`, as the
-            parents' are.
+        nonnegative: bool, whether the codes of the stages are `≥ 0`, as in the
+            published network.
         iterations: int, solver steps of every layer.
         tight_frame: bool, whether the atoms of every layer are kept a tight
             frame, and the normalisation is isotropic. If not, atoms have norm
             1. Then every channel of codes is normalised by its own deviation
-            and has a scale `γ`, as in the parents' network. But the atoms of
+            and has a scale `γ`, as in the published network. But the atoms of
             the first stages can become blind to details that the decoder draws
             badly.
         lapped: bool, whether the first stage codes `ops.prefilter` of the
@@ -126,17 +126,11 @@ class Encoder(Player):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        self.kernel_sizes, self.stage_strides = check_architecture(
-            image_shape, filters, feature_dim, kernel_size, strides, features
-        )
         check_bool(tight_frame=tight_frame, lapped=lapped)
-        size, stride = self.kernel_sizes[0], self.stage_strides[0]
-        if lapped and (size != stride or size % 2):
-            raise ValueError(
-                "`lapped` is for first atoms as large as their stride, an even "
-                f"number. Received: kernel_size={kernel_size}, "
-                f"strides={strides}. Others need lapped=False."
-            )
+        network = image_shape, filters, feature_dim, kernel_size, strides
+        self.kernel_sizes, self.stage_strides = check_architecture(
+            *network, features, lapped
+        )
         self.image_shape = tuple(image_shape)
         self.filters = tuple(filters)
         self.feature_dim = feature_dim
@@ -150,7 +144,7 @@ class Encoder(Player):
         self.lapped = lapped
         self.features = features
         self.stride = math.prod(self.stage_strides)
-        self.block = stride if lapped else 0
+        self.block = self.stage_strides[0] if lapped else 0
         self.layout = LAYOUTS[features](image_shape, self.stride, feature_dim)
         self.accepted_shape = self.layout.images
         below, last = (1, 1) if nonnegative else (2, self.layout.head_parts)

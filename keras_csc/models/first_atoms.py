@@ -7,7 +7,7 @@ from sklearn.decomposition import TruncatedSVD
 from keras_csc.constraints import satisfied
 from keras_csc.models import inputs
 from keras_csc.models.decoder import CALIBRATION
-from keras_csc.ops.convolution import padding_before
+from keras_csc.ops.sizes import padding_before
 from keras_csc.terminal import Progress
 from keras_csc.validation import check_number
 

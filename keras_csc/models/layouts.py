@@ -65,7 +65,7 @@ class FeatureMap:
     """
 
     head_size = 1
-    # To draw with parts, the head would need features of both parts.
+    # Drawn parts would need twice as many features a place.
     head_parts = 1
 
     def __init__(self, image_shape, stride, feature_dim):

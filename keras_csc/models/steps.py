@@ -2,8 +2,9 @@
 
 `f` is the encoder and `g` the decoder. A pass is `x → z → x̂ → ẑ`. Each player
 descends its own loss: the encoder's weights move it through `z = f(x)` and
-through `ẑ = f(x̂)`, the decoder's through `x̂ = g(z)`. In a pass `z` and `x̂` are
-constants, so that a player's gradient leaves the other player out.
+through `ẑ = f(x̂)`, the decoder's through `x̂ = g(z)`. A pass stops gradients at
+`z` and `x̂`. `one_pass` then carries the decoder's on through `z`. The codes and
+inputs of `real` are no constants: a term of these reaches the encoder directly.
 """
 
 import tensorflow as tf

@@ -10,7 +10,6 @@ import inspect
 import keras
 
 from keras_csc.losses import MomentMemory
-from keras_csc.losses.game import finite_loss
 from keras_csc.models import inputs
 from keras_csc.models import steps
 from keras_csc.models import tiles
@@ -34,8 +33,8 @@ def compile(
     Atoms that encoder and decoder share move by the sum of both gradients.
     The decoder's loss also has a gradient at the features `z`, which is
     carried on into the encoder along `x → z`. So the encoder also learns
-    features that can be decoded. For this, the encoder that measures `x̂`
-    is held fixed.
+    features that can be decoded. The decoder's loss does not move the encoder
+    at its second use, `ẑ = f(x̂)`.
 
     *Alternating*, as published, with a `decoder_optimizer`: first
     `optimizer` takes a step of the encoder. Then, in another pass against
@@ -149,20 +148,28 @@ def train_step(model, data):
     images, labels = training_data.batch(data, model.encoder.accepted_shape)
     if model.decoder_optimizer is None:
         gradients, terms = steps.one_pass(model, images, labels)
-        _move(model, gradients)
+        _apply(model, gradients)
     else:
         if model.game.inner_step:
-            _move(model, steps.inner_step(model, images, labels))
-        _move(model, steps.encoder_step(model, images, labels))
+            _apply(model, steps.inner_step(model, images, labels))
+        _apply(model, steps.encoder_step(model, images, labels))
         gradients, terms = steps.decoder_step(model, images, labels)
-        _move(model, gradients, -1)
+        _apply(model, gradients, -1)
     for metric in model.train_metrics:
         metric.update_state(terms[metric.name])
     logs = {metric.name: metric.result() for metric in model.train_metrics}
-    return {**logs, "loss": finite_loss(terms)}
+    return {**logs, "loss": _finite_loss(terms)}
 
 
-def _move(model, gradients, number=0):
+def _finite_loss(terms):
+    """The first term if all terms are finite, NaN if not."""
+    first, *others = [
+        keras.ops.cast(term, "float32") for term in terms.values()
+    ]
+    return first + 0.0 * sum(others, first)
+
+
+def _apply(model, gradients, number=0):
     """One of the model's `optimizers` takes a step."""
     optimizer = model.optimizers[number]
     variables = model.moved_variables[number]

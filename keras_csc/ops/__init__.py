@@ -11,12 +11,12 @@ from keras_csc.ops.coding_rate import rate_distance
 from keras_csc.ops.coding_rate import rate_reduction
 from keras_csc.ops.coding_rate import second_moment
 from keras_csc.ops.convolution import analysis
-from keras_csc.ops.convolution import analysis_size
 from keras_csc.ops.convolution import frame_bound
 from keras_csc.ops.convolution import synthesis
-from keras_csc.ops.convolution import synthesis_size
 from keras_csc.ops.lapped import postfilter
 from keras_csc.ops.lapped import prefilter
 from keras_csc.ops.program import SparseCodingProgram
 from keras_csc.ops.proximal_gradient import solve_sparse_code
+from keras_csc.ops.sizes import analysis_size
+from keras_csc.ops.sizes import synthesis_size
 from keras_csc.ops.sparse_coding import sparse_code

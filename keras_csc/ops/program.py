@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from keras_csc.ops import convolution
+from keras_csc.ops.sizes import check_channels
 from keras_csc.ops.tensors import as_dtype_of
 from keras_csc.ops.tensors import at_least_float32
 from keras_csc.validation import check_number
@@ -105,7 +106,7 @@ def precise_program(images, kernel, sparsity, *others, relative=False):
     Raises:
         ValueError: for images with other channels than the atoms.
     """
-    convolution.check_channels(images.shape, kernel.shape)
+    check_channels(images.shape, kernel.shape)
     images, kernel = at_least_float32(images), at_least_float32(kernel)
     dtype = keras.backend.result_type(images.dtype, kernel.dtype)
     images, kernel = ops.cast(images, dtype), ops.cast(kernel, dtype)

@@ -8,7 +8,7 @@ import functools
 
 import tensorflow as tf
 
-from keras_csc.ops import convolution
+from keras_csc.ops.sizes import fit
 
 # oneDNN vectorises transposed convolutions over the channels of the image,
 # which leaves most of the vector idle where there are one or three. With more
@@ -86,7 +86,7 @@ def synthesis(codes, kernel, image_size, strides, padding):
         draw = subpixel_synthesis if strides > 1 else overlap_add
         images = draw(codes, kernel, strides)
         size = kernel.shape[:2]
-        return convolution.fit(images, image_size, size, *at), gradient
+        return fit(images, image_size, size, *at), gradient
 
     if _is_slow(kernel, (*codes.shape[1:3], *image_size)):
         return tf.custom_gradient(form)(codes, kernel)

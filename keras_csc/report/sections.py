@@ -7,20 +7,16 @@ from sklearn.manifold import TSNE
 from keras_csc import html
 from keras_csc import metrics
 from keras_csc.evaluation import passes
-from keras_csc.evaluation.stages import code_curve
 from keras_csc.metrics.features import principal_directions
 from keras_csc.ops.tensors import to_sphere
 from keras_csc.pixels import to_pixels
-from keras_csc.visualization import class_similarity
 from keras_csc.visualization.atoms import atom_tiles
 from keras_csc.visualization.atoms import drawn_rows
 from keras_csc.visualization.atoms import growing
-from keras_csc.visualization.figures import within_and_between
 from keras_csc.visualization.grids import fitted
 
 SHOWN = 8  # of the best, the worst, ...
 ATOMS = 8
-CURVE_IMAGES = 50
 BINS = 32
 BAR = 64  # pixels of the highest
 COLUMNS, MOST_CLASSES = 7, 10  # of samples
@@ -73,8 +69,7 @@ def explained(model, found):
     Returns:
         Dict of `drawn` and, if an atom is active, of `growing`. `drawn` has,
         for the first image and every stage, what was found beside what is
-        drawn. `growing` has the images as sums of atoms of the first stage, and
-        texts of `code_curve`.
+        drawn. `growing` has the images as sums of atoms of the first stage.
     """
     explanations = [model.explain(found.images[n]) for n in examples(found, 2)]
     stages = explanations[0].stages
@@ -89,12 +84,6 @@ def explained(model, found):
             "strongest": zip(
                 map(stage.label, chosen), shares, *atom_tiles(stage, chosen)
             ),
-            "curve": [
-                [f"{value:.4g}" for value in point.values()]
-                for point in code_curve(
-                    model.encoder, found.images[:CURVE_IMAGES]
-                )
-            ],
         }
     return parts
 
@@ -121,9 +110,11 @@ def similarities(found):
     if not found or len(found.classes) < 2:
         return None
     known = found.labels >= 0
-    means, labels = class_similarity(found.vectors[known], found.labels[known])
+    means, labels = metrics.class_similarity(
+        found.vectors[known], found.labels[known]
+    )
     names = [found.name(label) for label in labels]
-    made = {"names": names, "means": within_and_between(means), "cells": None}
+    made = {"names": names, "means": _within_and_between(means), "cells": None}
     if len(names) <= IN_TABLE:
         made["cells"] = [
             (name, [_cell(value) for value in row])
@@ -137,6 +128,17 @@ def similarities(found):
         for n in np.argsort(-values, kind="stable")[:PAIRS]
     ]
     return made
+
+
+def _within_and_between(means):
+    """The means within and between classes, as a line."""
+    own = np.eye(len(means), dtype=bool)
+    parts = [
+        f"{name} classes {np.nanmean(values):.2f}"
+        for name, values in (("within", means[own]), ("between", means[~own]))
+        if np.isfinite(values).any()
+    ]
+    return ", ".join(parts)
 
 
 def _cell(value):

@@ -9,7 +9,7 @@ import tensorflow as tf
 from keras_csc import metrics
 from keras_csc.evaluation.passes import by_batches
 from keras_csc.metrics.features import rows
-from keras_csc.ops.convolution import padding_before
+from keras_csc.ops.sizes import padding_before
 from keras_csc.visualization.grids import fitted
 
 STRONGEST = 6

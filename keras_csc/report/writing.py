@@ -13,13 +13,11 @@ from keras_csc.report import sections
 from keras_csc.report.atoms import FILTERED
 from keras_csc.report.atoms import atom_cards
 from keras_csc.report.atoms import atom_pages
-from keras_csc.report.beside import compare
 from keras_csc.report.survey import survey
 from keras_csc.terminal import Progress
 from keras_csc.version import __version__
 
 MARK = b'content="keras_csc report'  # in the first 1,000 bytes of a page
-SHOWN_BESIDE = 8  # images
 PARTS = 6  # of the work, which a line counts
 LEFT_OUT = ("run", "evaluated", "network", "file", "sha256")
 
@@ -34,7 +32,6 @@ def write_report(
     card=None,
     about="",
     own_classes=True,
-    beside=None,
 ):
     """Writes a page of what a model is and does: one HTML file.
 
@@ -61,8 +58,6 @@ def write_report(
         own_classes: bool, whether the model learned the images' classes. If
             not, and the card has no names, samples have the numbers of the
             model's classes.
-        beside: `(name, model)`, another model of images of the same shape. The
-            page compares what both draw, and their atoms, matched one to one.
 
     Returns:
         `pathlib.Path` of the file.
@@ -74,14 +69,8 @@ def write_report(
     found, progress = None, Progress("Making the page, parts", PARTS, 1.0)
     if images is not None:
         found = survey(model, images, labels, class_names)
-    if beside and beside[1].encoder.image_shape != model.encoder.image_shape:
-        raise ValueError(
-            "`beside` must be a model of images "
-            f"{model.encoder.image_shape}. Received: one of images "
-            f"{beside[1].encoder.image_shape}"
-        )
     progress.advance(1)
-    how = card or {}, about, own_classes, beside, progress
+    how = card or {}, about, own_classes, progress
     text = _page(model, name, found, *how)
     progress.advance(1)
     path = pathlib.Path(path)
@@ -91,7 +80,7 @@ def write_report(
     return path
 
 
-def _page(model, name, found, card, about, own_classes, beside, progress):
+def _page(model, name, found, card, about, own_classes, progress):
     """Text of the page; `found` is a `Survey` or `None`."""
     parts = {
         "model": _rows(_within(card, "evaluation") or {}),
@@ -113,12 +102,6 @@ def _page(model, name, found, card, about, own_classes, beside, progress):
             model, lambda label: _class_name(card, found, own_classes, label)
         )
     progress.advance(1)
-    if beside:
-        numbers = sections.examples(found, SHOWN_BESIDE) if found else []
-        parts["beside"] = {
-            "name": beside[0],
-            **compare(model, beside[1], found, numbers),
-        }
     parts["about"] = _rows(
         {key: card.get(key) for key in ("training", "recipe")}
     )

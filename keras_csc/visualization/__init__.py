@@ -4,9 +4,6 @@ from keras_csc.visualization.atoms import atom_grid
 from keras_csc.visualization.atoms import growing_picture
 from keras_csc.visualization.atoms import pixel_atoms
 from keras_csc.visualization.atoms import strongest_atoms
-from keras_csc.visualization.figures import class_similarity
-from keras_csc.visualization.figures import similarity_figure
 from keras_csc.visualization.grids import comparison_grid
 from keras_csc.visualization.grids import image_grid
-from keras_csc.visualization.grids import save_figure
 from keras_csc.visualization.grids import save_png

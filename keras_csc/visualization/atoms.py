@@ -238,7 +238,7 @@ def growing_picture(explanation, stage=1, side=96):
     return table([fitted(image_tiles(np.stack(pictures)), side)], labels)
 
 
-def growing(image, stage, counts=None):
+def growing(image, stage):
     """The sums of the strongest atoms in pixels, and how near they come.
 
     Yields:
@@ -247,7 +247,7 @@ def growing(image, stage, counts=None):
         in dB, `None` for the image.
     """
     atoms = stage.codes.shape[-1]
-    for count, total in stage.partial_sums(counts):
+    for count, total in stage.partial_sums():
         made = stage.offset + stage.to_pixels(total)
         psnr = peak_signal_to_noise_ratio(image[None], made[None])[0]
         name = f"{count} atom" if count == 1 else f"{count} atoms"

@@ -205,27 +205,7 @@ def save_png(path, array):
         path: str or path of the file.
         array: `uint8` array of shape `(height, width, 3)`.
     """
-    with _in_place(path) as temporary:
-        Image.fromarray(array).save(temporary, format="PNG", optimize=True)
-
-
-def save_figure(path, figure):
-    """Writes a matplotlib figure, in one step for whoever reads it.
-
-    It does so as `save_png`, at 150 dots an inch if the format has pixels.
-
-    Args:
-        path: str or path of the file; its suffix names the format, such as
-            `.png`, `.svg` or `.pdf`.
-        figure: A `matplotlib.figure.Figure`.
-    """
-    suffix = pathlib.Path(path).suffix[1:]
-    with _in_place(path) as temporary:
-        figure.savefig(temporary, format=suffix or "png", dpi=150)
-
-
-def _in_place(path):
-    """`replacing`, after the folder is made."""
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    return replacing(path)
+    with replacing(path) as temporary:
+        Image.fromarray(array).save(temporary, format="PNG", optimize=True)

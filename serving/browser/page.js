@@ -13,7 +13,7 @@ const MOST_PADDING = 4;
 const SMALL = 128;
 // The weights of ITU-R BT.601, as TensorFlow makes grey of colours.
 const GREY = [0.2989, 0.587, 0.114];
-const EXPORT = "keras-csc export --preset=NAME --formats=onnx";
+const EXPORT = "make browser MODEL=NAME";
 
 // === The model ===
 
@@ -27,7 +27,7 @@ function checked(encode, decode) {
   )
     throw new Error(
       "model/encode.onnx and model/decode.onnx are not those that " +
-        `"${EXPORT}" writes: their inputs are ${image.name} and ` +
+        `"${EXPORT}" makes: their inputs are ${image.name} and ` +
         `${features.name}, in place of image and features.`
     );
   const [made, taken] = [encode.outputMetadata[0], features].map((each) =>

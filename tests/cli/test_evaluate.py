@@ -62,7 +62,7 @@ def arrays(split):
 @pytest.fixture(scope="module")
 def default_figures(run):
     """Figures of an evaluation without arguments, and what it wrote."""
-    figures = evaluate.evaluate(run, {})
+    figures = evaluate.evaluate(run)
     return figures, json.loads((run / "evaluation.json").read_text())
 
 
@@ -73,7 +73,7 @@ def measured(run, tmp_path_factory):
     # Traced: of many operations, for many samples.
     tf.config.run_functions_eagerly(False)
     names = ["classes", "classifier", "samples"]
-    figures = evaluate.evaluate(folder, {}, metrics=names)
+    figures = evaluate.evaluate(folder, metrics=names)
     tf.config.run_functions_eagerly(True)
     return folder, figures
 
@@ -105,7 +105,7 @@ def unmeasured(model, default_figures, monkeypatch):
 
 def test_default_figures_agree_with_the_model(run, model, default_figures):
     figures, written = default_figures
-    assert figures == {**written, "file": str(run / "evaluation.json")}
+    assert figures == written
     images, labels = arrays("test")
     made = model.predict(images, verbose=0)
     distances = np.linalg.norm(
@@ -116,7 +116,7 @@ def test_default_figures_agree_with_the_model(run, model, default_figures):
     assert 0.2 < figures["linear_probe_accuracy"] <= 1
     assert abs(figures["ssim"]) < 1
     assert figures["distributions"] == [] and "codes" not in figures
-    assert "same class" not in results.lines(figures)[0]
+    assert "same class" not in results.lines(figures, "out")[0]
 
 
 def test_classifiers_of_features_are_given_both_splits(measured, model):
@@ -141,7 +141,6 @@ def test_classifiers_of_features_are_given_both_splits(measured, model):
         assert figures[f"{name}_accuracy"] == close, name
     assert figures["psnr_of"]["pca_components"] == 16
     assert figures["psnr_of"]["training_images"] == IMAGES
-    assert (folder / "pictures" / "feature_similarity.png").exists()
 
 
 def test_samples_are_of_a_density_that_is_fitted_now(measured, model):
@@ -165,7 +164,7 @@ def test_the_classifier_measures_and_is_trained_once(
     assert figures["classifier"] == classifier.name
     images = arrays("test")[0]
     made = model.predict(images, verbose=0)
-    lines = results.lines(figures)
+    lines = results.lines(figures, "out")
     (found,) = figures["distributions"]
     expected = metrics.frechet_distance(
         classifier(images)[0], classifier(made)[0]
@@ -176,19 +175,9 @@ def test_the_classifier_measures_and_is_trained_once(
     assert f"frechet distance {found['frechet_distance']:.4g}" in lines[0]
     monkeypatch.setattr(evaluation, "fit_classifier", pytest.fail)
     (other,) = evaluate.evaluate(
-        folder, {}, metrics=["classifier"], split="validation"
+        folder, metrics=["classifier"], split="validation"
     )["distributions"]
     assert other["split"] == "validation"
-
-
-def test_classifier_of_other_data_is_refused(run, tmp_path):
-    path = tmp_path / "other.keras"
-    evaluation.ImageClassifier(
-        (16, 16, 1), 10, filters=(4,), record={"dataset": "mnist"}
-    ).save(path)
-    arguments = {"metrics": ["classifier"], "classifier": path}
-    with pytest.raises(ValueError, match="'mnist'.*this run has .*'digits'"):
-        evaluate.evaluate(run, {}, **arguments)
 
 
 def test_a_classifier_needs_labels(monkeypatch):
@@ -199,58 +188,38 @@ def test_a_classifier_needs_labels(monkeypatch):
         building.check_metrics(["classes"], Splits(options), None)
 
 
-def test_other_data_and_splits_have_files_of_their_own(
-    run, unmeasured, tmp_path
-):
-    for path in run.glob("evaluation-*"):
-        path.unlink()
-    kept = run / "evaluation.json", run / "pictures" / "evaluation.png"
-    before = [path.read_bytes() for path in kept]
-    files = set()
-    for name in "ab":
-        folder = tmp_path / name / "other"
-        for split, count in (("train", 30), ("test", 20)):
-            names = [f"{split}/all/{number}.png" for number in range(count)]
-            runs.write_pictures(folder, names)
-        other = {"dataset": "image_folder", "data_dir": str(folder)}
-        found = evaluate.evaluate(run, other)
-        assert f"{run}/evaluation-other-" in found["file"]
-        said = "20 of the 20 images of the split test of image_folder"
-        assert said in results.lines(found)[-1]
-        files.add(found["file"])
-    found = evaluate.evaluate(run, {}, split="validation")
-    assert found["file"] == str(run / "evaluation-validation.json")
-    assert found["images"] == 70 and len(files) == 2
+def test_other_images_have_a_new_folder(run, tmp_path, unmeasured):
+    before = runs.contents(run)
+    folder = tmp_path / "other"
+    for split, count in (("train", 30), ("test", 20)):
+        names = [f"{split}/all/{number}.png" for number in range(count)]
+        runs.write_pictures(folder, names)
+    other = {"dataset": "image_folder", "data_dir": str(folder)}
+    for given, images in (
+        (other, 20),
+        ({"split": "validation"}, 70),
+        ({"evaluation_limit": 9}, 9),
+    ):
+        output = tmp_path / f"of-{images}"
+        found = evaluate.evaluate(run, output=output, **given)
+        written = json.loads((output / "evaluation.json").read_text())
+        assert found == written and written["images"] == images
+        assert (output / "pictures" / "evaluation.png").exists()
+        said = f"{images} of the {max(images, found['images_of_split'])} images"
+        assert said in results.lines(found, output)[-1]
+        with pytest.raises(ValueError, match="exists already"):
+            evaluate.evaluate(run, output=output, **given)
     with pytest.raises(ValueError, match="is not for --dataset=digits"):
-        evaluate.evaluate(run, {"data_dir": str(folder)})
-    assert [path.read_bytes() for path in kept] == before
+        evaluate.evaluate(run, data_dir=str(folder))
+    assert runs.contents(run) == before
 
 
-def test_a_quick_evaluation_leaves_the_complete_one(run, tmp_path, unmeasured):
-    """Of fewer images or metrics; what has more takes its place."""
+def test_an_evaluation_replaces_the_one_before(run, tmp_path, unmeasured):
     run = shutil.copytree(run, tmp_path / "run")
-    for path in run.glob("evaluation*"):
-        path.unlink()
-    whole = run / "evaluation.json"
-
-    def file(limit=60, metrics=(), **arguments):
-        replaced = {"evaluation_limit": limit}
-        found = evaluate.evaluate(run, replaced, metrics=metrics, **arguments)
-        said = f"{found.get('kept')} is of more images"
-        assert results.lines(found)[-1].startswith(said) == ("kept" in found)
-        return found["file"].removeprefix(f"{run}/")
-
-    assert file() == file(metrics=["codes"]) == "evaluation.json"
-    before = whole.read_bytes()
-    picture = (run / "pictures" / "evaluation.png").read_bytes()
-    assert file(9, ["codes"]) == "evaluation-limit-9.json"
-    assert file() == "evaluation-without-codes.json"
-    assert file(9) == "evaluation-limit-9-without-codes.json"
-    assert whole.read_bytes() == before
-    assert (run / "pictures" / "evaluation.png").read_bytes() == picture
-    assert (run / "pictures" / "evaluation-limit-9").is_dir()
-    assert file(70, ["codes"]) == "evaluation.json"
-    assert file(split="validation") == "evaluation-validation.json"
-    assert file(9, split="validation") == "evaluation-validation-limit-9.json"
-    whole.write_text("[]")
-    assert file(9) == "evaluation.json"
+    picture = run / "pictures" / "evaluation.png"
+    for names in (["codes"], []):
+        before = picture.read_bytes()
+        figures = evaluate.evaluate(run, metrics=names)
+        assert figures == json.loads((run / "evaluation.json").read_text())
+        assert ("codes" in figures) == bool(names)
+        assert picture.read_bytes() != before

@@ -5,7 +5,6 @@ import types
 
 from keras_csc_cli import building
 from keras_csc_cli import evaluate
-from keras_csc_cli import train_options
 from keras_csc_cli import workdir as workdirs
 
 import numpy as np
@@ -29,17 +28,14 @@ def test_classes_of_other_data_are_own_if_their_names_are():
     """Numbers of classes mean something in one data set alone."""
     names = ["one", "two"]
     splits = {"train": types.SimpleNamespace(class_names=names)}
-    trained = train_options.parse(["--dataset=digits"])
-    for other, record, own in (
-        ("digits", {}, True),
-        ("mnist", {}, False),
-        ("mnist", None, False),
-        ("mnist", {"class_names": ["1", "2"]}, False),
-        ("mnist", {"class_names": names}, True),
+    for others, record, own in (
+        ({"split": "train"}, {}, True),
+        ({"dataset": "mnist"}, {}, False),
+        ({"dataset": "mnist"}, None, False),
+        ({"data_dir": "moved"}, {"class_names": ["1", "2"]}, False),
+        ({"data_dir": "moved"}, {"class_names": names}, True),
     ):
-        options = train_options.replaced(trained, dataset=other)
-        found = evaluate.has_own_classes(record, options, trained, splits)
-        assert found is own
+        assert evaluate.has_own_classes(record, others, splits) is own
 
 
 @pytest.mark.parametrize("names, own", [("ab", True), ("cd", False)])
@@ -60,9 +56,8 @@ def test_classes_of_a_presets_images_are_own_if_their_names_are(
     monkeypatch.setattr(
         evaluate.results, "evaluate", lambda *_, own_classes, **__: own_classes
     )
-    given = {"data_dir": str(folder)}
-    found = evaluate.evaluate(tmp_path / "new", given, preset=preset)
-    assert found is own
+    given = {"preset": preset, "data_dir": str(folder)}
+    assert evaluate.evaluate(output=tmp_path / "new", **given) is own
 
 
 def test_a_run_needs_its_preset_no_more(tmp_path):
@@ -82,14 +77,12 @@ def test_a_run_needs_its_preset_no_more(tmp_path):
         checkpoint.save(1)
     (tmp_path / "base").rename(tmp_path / "moved")
     with pytest.raises(ValueError, match="Unknown preset"):
-        evaluate.evaluate(run, {}, checkpoint=True)
+        evaluate.evaluate(run, checkpoint=True)
     model.save_to_preset(run / "model")
     one, other = (
-        evaluate.evaluate(run, {}, checkpoint=each) for each in (False, True)
+        evaluate.evaluate(run, checkpoint=each) for each in (False, True)
     )
     assert one["psnr"] == pytest.approx(other["psnr"])
-    assert one["file"] == f"{run}/evaluation.json"
-    assert other["file"] == f"{run}/evaluation-step-1.json"
 
 
 def test_maps_are_evaluated_on_images_of_other_sizes(tmp_path):
@@ -105,33 +98,27 @@ def test_maps_are_evaluated_on_images_of_other_sizes(tmp_path):
         workdir.claim(given)
         building.network(given).save_to_preset(workdir.model)
     with pytest.raises(ValueError, match="has features=map"):
-        evaluate.evaluate(run, {}, metrics=["samples"])
+        evaluate.evaluate(run, metrics=["samples"])
     for size in (20, 150):
         names = [f"{number}.png" for number in range(12)]
         path = runs.write_pictures(tmp_path / str(size), names, (size, size, 3))
         folder = {"dataset": "image_folder", "data_dir": str(path)}
-        found = evaluate.evaluate(run, folder, metrics=[], split="train")
+        found = evaluate.evaluate(run, **folder, metrics=[], split="train")
         assert np.isfinite(found["psnr"])
-    found = evaluate.evaluate(run, {"dataset": "digits"}, metrics=[])
+    found = evaluate.evaluate(run, dataset="digits", metrics=[])
     assert np.isfinite(found["psnr"])
 
 
 def test_a_preset_needs_no_run(run, tmp_path):
-    preset, folder = str(run / "model"), tmp_path / "new"
-    given = {"dataset": "digits", "evaluation_limit": 20}
-    found = evaluate.evaluate(folder, given, preset=preset, metrics=["codes"])
-    written = json.loads((folder / "evaluation.json").read_text())
-    assert found == {**written, "file": str(folder / "evaluation.json")}
-    assert written["preset"] == preset and written["run"] is None
+    given = {"preset": str(run / "model"), "output": tmp_path / "new"}
+    more = {"dataset": "digits", "evaluation_limit": 20, "metrics": ["codes"]}
+    found = evaluate.evaluate(**given, **more)
+    written = json.loads((tmp_path / "new" / "evaluation.json").read_text())
+    assert found == written and written["preset"] == given["preset"]
     names = {"nonzeros", "zeros", "explained", "excess"}
     assert [set(stage) for stage in written["codes"]] == [names, names]
     assert written["psnr_by_solver_steps"]["50"] > 0
-    for other, how in ((run, {}), (folder, {"split": "train"})):
-        before = sorted(other.rglob("*"))
-        with pytest.raises(ValueError, match="no evaluation of preset"):
-            evaluate.evaluate(other, given, preset=preset, **how)
-        assert sorted(other.rglob("*")) == before
-    with pytest.raises(ValueError, match="--checkpoint is of a run"):
-        evaluate.evaluate(tmp_path, {}, preset=preset, checkpoint=True)
+    given["output"] = tmp_path / "third"
     with pytest.raises(ValueError, match="--dataset is missing"):
-        evaluate.evaluate(tmp_path / "third", {}, preset=preset)
+        evaluate.evaluate(**given)
+    assert not given["output"].exists()

@@ -154,7 +154,9 @@ CASES = [
     # Flags and flag files.
     (f"{TRAIN} --architecture=filters={10**9}", NO, "filters", nothing),
     (f"{TRAIN} --architecture=iterations={10**9}", NO, "iterations", nothing),
+    (f"{TRAIN} --architecture=filter=4", NO, "filters", nothing),
     (f"{TRAIN} --game=memory=2", NO, "memory", nothing),
+    (f"{TRAIN} --game=memry=0", NO, "memry", nothing),
     (f"{TRAIN} --game_class=mine:Mine --game=wait=1",
      NO, "takes no arguments", lambda: write("mine.py", OWN_GAME)),
     (f"{TRAIN} --dataset=../../x", NO, "data ?set", nothing),
@@ -167,7 +169,7 @@ CASES = [
     (SHORT, OK, "", unfinished),
     (SHORT, EITHER, "lock|run", pipe("run/.lock")),
     (TRAIN, NO, "in use", in_use),
-    (f"{EXPORT} --saved_models=notes.txt", NO, "notes.txt", finished),
+    (f"{EXPORT} --output=notes.txt", NO, "notes.txt", finished),
     (EXPORT, OK, "", versions),
     # Records and models.
     (TRAIN, NO, "flags.json", changed("flags.json", DEEP)),

@@ -204,23 +204,6 @@ def test_squares_are_as_large_as_pictures_within_limits(tmp_path, side, seen):
     assert sort._opened(tmp_path, None).image_shape == (seen, seen, 3)
 
 
-def test_pictures_without_folders_are_grouped(folder, tmp_path, unexported):
-    pictures = tmp_path / "pictures"
-    pictures.mkdir()
-    for path in (folder / "pictures").rglob("*.png"):
-        name = f"{path.parent.name.strip('<>')}-{path.name}"
-        (pictures / name).write_bytes(path.read_bytes())
-    page = sort_pictures(pictures, tmp_path / "out", groups=2)
-    report = json.loads((tmp_path / "out" / "sorted.json").read_text())
-    stand = {
-        each["folder"]
-        for each in report["pictures"]
-        if each["file"].startswith("stand") != each["file"].endswith("-0.png")
-    }
-    assert len(stand) == 1 and "accuracy" not in report
-    assert "group 1" in page.read_text()
-
-
 @pytest.mark.parametrize(
     "names, message",
     [

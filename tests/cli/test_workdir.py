@@ -2,7 +2,6 @@
 
 import functools
 import json
-import pathlib
 
 from keras_csc_cli import command_line
 from keras_csc_cli import evaluate
@@ -37,14 +36,11 @@ def project(tmp_path):
 
 def commands(path):
     """Functions that do as the scripts, on a folder."""
-    models = pathlib.Path(path) / "saved_models"
     return {
         "train": lambda: train.train(options(path)),
-        "evaluate": lambda: evaluate.evaluate(path, {}),
-        "evaluate checkpoint": lambda: evaluate.evaluate(
-            path, {}, checkpoint=True
-        ),
-        "export": lambda: export.run(path, saved_models=models),
+        "evaluate": lambda: evaluate.evaluate(path),
+        "evaluate checkpoint": lambda: evaluate.evaluate(path, checkpoint=True),
+        "export": lambda: export.run(path, output=path),
     }
 
 
@@ -97,7 +93,7 @@ def test_folder_with_hidden_files_can_become_a_runs(project, short_export):
 
 LEFT = [
     ".run.partial-01234567.json",
-    ".evaluation-digits-train.partial-01234567.json",
+    ".evaluation.partial-01234567.json",
     "..model-new-abcd1234.partial/model.weights.h5",
     ".model-new/config.json",
     "checkpoints/.step-00000002.partial/checkpoint.index",
@@ -135,7 +131,7 @@ def run(tmp_path):
 def test_only_what_a_killed_run_left_is_removed(run):
     before = runs.contents(run)
     with pytest.raises(ValueError, match="no trained model"):
-        evaluate.evaluate(run, {})
+        evaluate.evaluate(run)
     assert runs.contents(run) == before  # nothing by an evaluation
     with workdirs.Workdir(run):
         pass
@@ -276,5 +272,5 @@ def test_recorded_options_are_checked_as_flags_are(tmp_path, name, value):
         with pytest.raises(ValueError, match=message):
             workdir.claim(options(tmp_path, "--save_every=7"))
     with pytest.raises(ValueError, match=message):
-        evaluate.evaluate(tmp_path, {}, checkpoint=True)
+        evaluate.evaluate(tmp_path, checkpoint=True)
     assert workdir.flags.read_text() == written

@@ -108,7 +108,7 @@ def test_missing_data_names_folder_and_command(tmp_path):
     message = str(error.value)
     assert f"nothing at {tmp_path}/cifar10/3.0.2" in message
     assert f"`tfds build cifar10 --data_dir={tmp_path}`" in message
-    assert message.endswith(". Or pass download=True.")
+    assert message.endswith(", or with download=True.")
     assert "\n" not in message
 
 

@@ -1,4 +1,4 @@
-"""A denoiser's SavedModel, and its exports for other runtimes."""
+"""A denoiser's SavedModel."""
 
 import io
 
@@ -7,14 +7,12 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from keras_csc.export import export_denoiser
-from keras_csc.export import load_runtime
-from keras_csc.export.runtimes import PACKAGES
+from keras_csc.export import export_saved_model
 from keras_csc.restoration import SparseDenoiser
 
 
 def test_signatures_compute_what_the_denoiser_does(exported_denoiser):
-    """`test_runtimes.py` asks them where neither Keras nor this package is."""
+    """`test_elsewhere.py` asks them where neither Keras nor this package is."""
     denoiser, loaded, path = exported_denoiser
     assert "A denoiser of photographs" in (path / "card.md").read_text()
     rng, call = np.random.default_rng(0), loaded.signatures["serving_default"]
@@ -53,34 +51,5 @@ def test_weights_that_are_not_finite_are_not_written(tmp_path):
     denoiser = SparseDenoiser(4, iterations=1)
     denoiser.offsets.assign(np.nan * denoiser.offsets)
     with pytest.raises(ValueError, match="must be finite"):
-        export_denoiser(denoiser, tmp_path / "1")
-    assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize(
-    "runtime",
-    [
-        "onnx",
-        pytest.param("openvino", marks=pytest.mark.thorough),
-        pytest.param("litert", marks=pytest.mark.thorough),
-    ],
-)
-def test_other_runtimes(tmp_path, runtime):
-    """Each is compared as it is written; here at other sizes."""
-    for module in PACKAGES[runtime]:
-        pytest.importorskip(module)
-    denoiser = SparseDenoiser(8, iterations=2)
-    folder = export_denoiser(denoiser, tmp_path / "made", 3, runtime)
-    call = load_runtime(folder, runtime)
-    for size in ((16, 16), (21, 38)):
-        images = np.random.default_rng(0).uniform(size=(1, *size, 3))
-        given = images.astype("float32"), np.float32([0.2])
-        found = call("denoise", dict(zip(("image", "noise"), given)))
-        expected = np.clip(denoiser(given), 0, 1)
-        np.testing.assert_allclose(found["denoised"], expected, atol=1e-4)
-        given = *given, np.float32([[0.1, 0.9, 0.4]])
-        inputs = dict(zip(("image", "noise", "means"), given))
-        found = call("denoise_tile", inputs)["denoised"]
-        assert np.max(np.abs(found - expected)) > 0.01
-        expected = np.clip(denoiser(given), 0, 1)
-        np.testing.assert_allclose(found, expected, atol=1e-4)
+        export_saved_model(denoiser, tmp_path)
+    assert not list(tmp_path.glob("*1*"))

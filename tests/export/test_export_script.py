@@ -1,6 +1,5 @@
 import json
 import shutil
-import sys
 
 from keras_csc_cli import export
 from keras_csc_cli.command_line import check_needed
@@ -55,8 +54,8 @@ def small_run(finished_run, tmp_path_factory):
 
 
 def test_a_run_is_exported_with_a_card(small_run, tmp_path):
-    (path,) = export.run(small_run, saved_models=tmp_path)
-    assert path == tmp_path / "digits-1" / "1"
+    (path,) = export.run(small_run, output=tmp_path)
+    assert path == tmp_path / "saved_models" / "digits-1" / "1"
     assert "sample" in tf.saved_model.load(path).signatures
     card = (path / "card.md").read_text(encoding="utf-8")
     assert card.startswith("# digits-1, version 1\n")
@@ -102,7 +101,7 @@ def test_two_processes_write_the_same_bytes(small_run, tmp_path):
 def test_mistakes_in_a_workdir(workdir, change, message):
     change(workdir)
     with pytest.raises((ValueError, OSError), match=message):
-        export.run(workdir, saved_models=workdir / "saved_models")
+        export.run(workdir, output=workdir)
     assert not (workdir / "saved_models").is_dir()
 
 
@@ -126,7 +125,7 @@ def test_names_that_no_folder_has_or_no_server_takes(workdir):
 
 def test_a_preset_of_a_run_has_its_weights_and_a_card(finished_run, tmp_path):
     (path,) = export.run(
-        finished_run, name="mine", formats=["preset"], presets=tmp_path
+        finished_run, name="mine", formats=["preset"], output=tmp_path
     )
     of_run = ClosedLoopAutoencoder.from_preset(finished_run / "model")
     exported = ClosedLoopAutoencoder.from_preset(path)
@@ -144,13 +143,11 @@ def test_a_saved_model_of_a_preset_says_what_its_card_did(
         finished_run,
         name="mine",
         formats=["preset"],
-        presets=tmp_path / "presets",
+        output=tmp_path,
         licence="Images: CC0. Weights: mine.",
     )
-    (path,) = export.run(
-        preset=f"{tmp_path}/presets/mine/", saved_models=tmp_path / "models"
-    )
-    assert path == tmp_path / "models" / "mine" / "1"
+    (path,) = export.run(preset=f"{tmp_path}/presets/mine/", output=tmp_path)
+    assert path == tmp_path / "saved_models" / "mine" / "1"
     card = (path / "card.md").read_text(encoding="utf-8")
     assert card.startswith("# mine, version 1\n")
     assert "| psnr | 21.5 |" in card
@@ -163,7 +160,6 @@ def test_a_saved_model_of_a_preset_says_what_its_card_did(
     [
         ({"workdir": None, "preset": "digits"}, "without trained weights"),
         ({"formats": ["saved_model", "preset"]}, "exists already"),
-        ({"formats": ["saved_model", "onnx"]}, "the package tf2onnx"),
         (
             {"formats": ["preset", "saved_model"], "name": "other"}
             | {"batch_sizes": "0"},
@@ -172,15 +168,13 @@ def test_a_saved_model_of_a_preset_says_what_its_card_did(
     ],
 )
 def test_nothing_is_written_if_one_format_can_not_be(
-    finished_run, tmp_path, monkeypatch, stubbed, arguments, message
+    finished_run, tmp_path, stubbed, arguments, message
 ):
     """Or every try would leave a version, which a server takes."""
-    monkeypatch.setitem(sys.modules, "tf2onnx", None)
     there = tmp_path / "presets" / "mine" / "precious"
     there.parent.mkdir(parents=True)
     there.touch()
-    given = {"workdir": finished_run, "name": "mine"}
-    given |= {"saved_models": tmp_path / "new", "presets": tmp_path / "presets"}
+    given = {"workdir": finished_run, "name": "mine", "output": tmp_path}
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(ValueError, match=message):
         export.run(**given | arguments)

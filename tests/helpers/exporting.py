@@ -8,6 +8,7 @@ import sys
 import keras
 import numpy as np
 
+from keras_csc.export import export_saved_model
 from keras_csc.export.saved_model import signatures
 from keras_csc.export.signatures import DEFAULT
 from keras_csc.models import ClosedLoopAutoencoder
@@ -36,6 +37,25 @@ def tiny_model(seed=0, **overrides):
 def one_signature(model):
     """In the place of all, where what is written matters, and not what of."""
     return {DEFAULT: signatures(model)[DEFAULT]}
+
+
+def to_onnx(model, folder, *names):
+    """Writes signatures as `NAME.onnx` in a folder, by the line of the docs."""
+    saved = export_saved_model(model, folder / "saved", batch_sizes=())
+    for name in names:
+        line = ["-m", "tf2onnx.convert", "--saved-model", saved]
+        line += ["--signature_def", name, "--output", folder / f"{name}.onnx"]
+        finished = run_python(line)
+        assert finished.returncode == 0, finished.stderr[-3000:]
+
+
+def of_onnx(path, **inputs):
+    """Dict of what a file's model answers in ONNX Runtime."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(path))
+    names = [output.name for output in session.get_outputs()]
+    return dict(zip(names, session.run(None, inputs)))
 
 
 def run_python(arguments, environment=(), **kwargs):

@@ -69,7 +69,7 @@ def work(folder):
     saved_model.signatures = one_signature
     small = runs.QUICK if flags.FLAGS.small else []
     train.train(runs.options([*RUN, *small], folder / "run"))
-    export.run(folder / "run", saved_models=folder / "saved_models")
+    export.run(folder / "run", output=folder)
 
 
 def process(folder, on_event=None):

@@ -12,7 +12,7 @@ from keras_csc.losses import Loop
 from keras_csc.losses import MomentMemory
 from keras_csc.losses import Term
 from keras_csc.losses import TranscriptionGame
-from keras_csc.losses.terms import multistage
+from keras_csc.losses.transcription import multistage
 from keras_csc.models import EncoderOutput
 from tests.helpers import contracts
 from tests.helpers import references
@@ -274,3 +274,15 @@ def test_only_training_is_remembered(objective):
     ((z, z_hat, labels),) = batches(1)
     terms_of(game, z, z_hat, labels, memory)
     assert not any(np.any(value) for value in memory.variables.values())
+
+
+def test_a_game_with_arguments_for_its_base_class_is_saved():
+    class Weighed(TranscriptionGame):
+        def __init__(self, weight=3.0, **kwargs):
+            super().__init__(**kwargs)
+            self.weight = weight
+
+    config = Weighed(weight=2.0, memory=0.5).get_config()
+    expected = TranscriptionGame(memory=0.5).get_config()
+    assert config == {"weight": 2.0, **expected}
+    assert Weighed.from_config(config).get_config() == config

@@ -10,9 +10,7 @@ import pytest
 
 from keras_csc import html
 from keras_csc import report
-from keras_csc.metrics import match_atoms
-from keras_csc.visualization import class_similarity
-from keras_csc.visualization.atoms import encoder_atoms
+from keras_csc.metrics import class_similarity
 from tests.helpers import pages as browser
 from tests.helpers.pages import Page
 from tests.helpers.pages import pixels
@@ -214,34 +212,6 @@ def test_a_page_has_what_there_is(
     assert not set(missing.split()) & set(page.ids())
     assert text in page.source
     assert len(page.all("li", "card")) == 7
-
-
-def test_two_models_are_compared(tmp_path):
-    model, images = make(), draw(9)
-    other = make(seed=1)
-    path = report.write_report(
-        tmp_path / "page.html", model, "one", images, beside=("two", other)
-    )
-    text = Page(path.read_text()).section("beside")
-    shown = images / 127.5 - 1.0
-    psnr = [
-        10 * np.log10(4 / np.mean((shown - each.reconstruct(shown)) ** 2, axis))
-        for each in (model, other)
-        for axis in ((1, 2, 3),)
-    ]
-    here, there = (float(np.mean(each)) for each in psnr)
-    assert f"is {here:.1f} dB here, and {there:.1f} dB there" in text
-    for atoms, others, cosine in zip(
-        *map(encoder_atoms, (model.encoder, other.encoder)),
-        re.findall(r"mean cosine (\d\.\d\d)", text),
-        strict=True,
-    ):
-        stride = 2 if atoms.shape[-1] == 3 else 4
-        found = match_atoms(atoms, others, stride, nonnegative=True)[1]
-        assert float(cosine) == pytest.approx(found.mean(), abs=0.006)
-    with pytest.raises(ValueError, match="`beside` must be a model of images"):
-        large = make(image_shape=(16, 16, 1))
-        report.write_report(path, model, "one", beside=("large", large))
 
 
 def test_many_classes_can_be_read(tmp_path):

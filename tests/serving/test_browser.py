@@ -13,13 +13,12 @@ import pytest
 from PIL import Image
 
 from keras_csc.data import images
-from keras_csc.export import export_denoiser
-from keras_csc.export import export_runtime
-from keras_csc.export import load_runtime
 from keras_csc.restoration import SparseDenoiser
 from keras_csc.restoration import estimate_noise
 from tests.helpers import pages as browser
+from tests.helpers.exporting import of_onnx
 from tests.helpers.exporting import tiny_model
+from tests.helpers.exporting import to_onnx
 
 if not browser.available():
     pytest.skip("`make test-browser` runs them", allow_module_level=True)
@@ -80,8 +79,8 @@ def pages(serve, tmp_path_factory):
 
     @functools.cache
     def page(kind):
-        folder = tmp_path_factory.mktemp("exported") / "onnx"
-        export_runtime(tiny_model(**MODELS[kind]), folder, "onnx")
+        folder = tmp_path_factory.mktemp("exported")
+        to_onnx(tiny_model(**MODELS[kind]), folder, "encode", "decode")
         return folder, serve(folder)[1]
 
     return page
@@ -91,8 +90,8 @@ def pages(serve, tmp_path_factory):
 def denoising(serve, tmp_path_factory):
     """A denoiser and the folder and address of its page."""
     denoiser = SparseDenoiser(16, iterations=2)
-    folder = tmp_path_factory.mktemp("denoiser") / "onnx"
-    export_denoiser(denoiser, folder, runtime="onnx")
+    folder = tmp_path_factory.mktemp("denoiser")
+    to_onnx(denoiser, folder, "denoise_tile")
     folder, url = serve(folder)
     return denoiser, folder, f"{url}denoise.html"
 
@@ -135,10 +134,10 @@ def test_it_computes_what_onnx_runtime_does(kind, size, pages, quiet, tmp_path):
     found = numbers(quiet, "mine.png")
     image = (pixels / 127.5 - 1).reshape(1, *size, -1).astype("float32")
     np.testing.assert_allclose(found["image"], image[0], atol=1e-6)
-    call = load_runtime(folder, "onnx")
-    expected = call("encode", {"image": image})["features"][0]
-    np.testing.assert_allclose(found["features"], expected, atol=1e-4)
-    (made,) = call("serving_default", {"image": image})["reconstruction"]
+    features = of_onnx(folder / "encode.onnx", image=image)["features"]
+    np.testing.assert_allclose(found["features"], features[0], atol=1e-4)
+    of_features = of_onnx(folder / "decode.onnx", features=features)
+    (made,) = of_features["reconstruction"]
     assert np.std(made) > 0.01
     np.testing.assert_allclose(found["reconstruction"], made, atol=1e-4)
     psnr = 10 * np.log10(4 / np.mean((image[0] - made) ** 2))
@@ -199,7 +198,8 @@ def test_a_model_that_is_none_is_told_of(damage, words, serve, pages, tab):
         (folder / "model" / "encode.onnx").write_bytes(b"no model")
     else:
         other = folder.parent / "other"
-        export_runtime(tiny_model(**COLOUR, feature_dim=5), other, "onnx")
+        other.mkdir()
+        to_onnx(tiny_model(**COLOUR, feature_dim=5), other, "decode")
         shutil.copy(other / "decode.onnx", folder / "model")
     tab.goto(url)
     tab.get_by_role("alert").get_by_text(words).wait_for()

@@ -2,17 +2,14 @@
 
 import numpy as np
 import pytest
-from sklearn.metrics.pairwise import cosine_similarity
 
 from keras_csc.models import Encoder
 from keras_csc.pixels import to_pixels
 from keras_csc.visualization import atom_grid
-from keras_csc.visualization import class_similarity
 from keras_csc.visualization import comparison_grid
 from keras_csc.visualization import growing_picture
 from keras_csc.visualization import image_grid
 from keras_csc.visualization import pixel_atoms
-from keras_csc.visualization import similarity_figure
 from keras_csc.visualization import strongest_atoms
 from keras_csc.visualization.atoms import drawn_rows
 from keras_csc.visualization.atoms import encoder_atoms
@@ -75,39 +72,6 @@ def test_reconstructions_stand_beneath_their_images():
             column[-6:], to_pixels(reconstructions[index])
         )
         assert np.all(column[6] == 255)
-
-
-def test_similarity_figure_sorts_and_marks_classes():
-    labels = np.array([7, 3, 9, 9, 3, 9, 7, 3, 9, 9, 3, 9])
-    features = np.random.default_rng(0).normal(size=(12, 5))
-    axes = similarity_figure(features, labels).axes[0]
-    texts = [text.get_text() for text in axes.get_xticklabels()]
-    assert texts == ["3", "7", "9"]
-    np.testing.assert_allclose(axes.get_xticks(), [1.5, 4.5, 8.5])
-    edges = sorted({line.get_ydata()[0] for line in axes.get_lines()})
-    assert 3.5 in edges and 5.5 in edges
-    order = np.argsort(labels, kind="stable")
-    matrix = np.abs(cosine_similarity(features[order]))
-    drawn = axes.images[0].get_array()
-    np.testing.assert_allclose(drawn, matrix, atol=1e-6)
-    axes = similarity_figure(np.eye(4)[[0, 0, 1, 1]], [0, 0, 1, 1]).axes[0]
-    assert axes.get_title() == "within classes 1.00, between classes 0.00"
-
-
-def test_class_similarity_is_the_mean_over_pairs():
-    rng = np.random.default_rng(0)
-    features, labels = rng.normal(size=(30, 6)), rng.integers(0, 3, 30)
-    means, classes = class_similarity(features, labels)
-    cosines = np.abs(cosine_similarity(features))
-    np.testing.assert_array_equal(classes, np.unique(labels))
-    for i, one in enumerate(classes):
-        for j, other in enumerate(classes):
-            block = cosines[labels == one][:, labels == other]
-            if i == j:
-                block = block[~np.eye(len(block), dtype=bool)]
-            assert means[i, j] == pytest.approx(block.mean(), abs=1e-6)
-    means, _ = class_similarity(features[:3], [0, 1, 1])
-    assert np.isnan(means[0, 0]) and not np.isnan(means[1, 1])
 
 
 # === Atoms ===

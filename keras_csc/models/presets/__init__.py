@@ -21,7 +21,6 @@ from keras_csc.presets import TRAINED
 from keras_csc.presets import folder as folders
 from keras_csc.presets import hubs
 from keras_csc.presets import places
-from keras_csc.validation import AdvisedError
 from keras_csc.validation import shown
 
 DENSITY, ATOM_NAMES = "density", "atom_names"
@@ -118,13 +117,12 @@ def load(model_class, preset, load_weights=True, dtype=None, **overrides):
     """
     stored = find(preset)
     if load_weights and stored.folder is None:
-        raise AdvisedError(
+        raise ValueError(
             f"The preset {preset!r} is an architecture without trained "
             f"weights. Train it with `keras-csc train --flagfile={preset}"
             ".flags --workdir=FOLDER` and give FOLDER/model, or choose a "
-            f"trained one: {', '.join(trained_names())}.",
-            "load_weights",
-            "Or pass load_weights=False for first weights to train.",
+            f"trained one: {', '.join(trained_names())}. "
+            "Or pass load_weights=False for first weights to train."
         )
     entries = completed(_entries(stored), **overrides)
     model = model_class(*players(entries, dtype=dtype), dtype=dtype)

@@ -1,20 +1,22 @@
-"""Exports for others: a process without Keras and this package, runtimes."""
+"""SavedModels without Keras and this package, and in other runtimes."""
 
-import sys
+import pathlib
+import shlex
+import shutil
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_csc.export import export_runtime
-from keras_csc.export import load_runtime
-from keras_csc.export.runtimes import PACKAGES
 from tests.export.test_files import picture
 from tests.export.test_signatures import LABELS
 from tests.export.test_signatures import calls
 from tests.export.test_signatures import images
+from tests.helpers.exporting import ROOT
+from tests.helpers.exporting import of_onnx
 from tests.helpers.exporting import run_python
 from tests.helpers.exporting import tiny_model
+from tests.helpers.pages import blocks
 
 LOADER = """
 import sys
@@ -96,53 +98,40 @@ def test_models_compute_there_what_they_do_here(
                 assert received.tolist() == expected.tolist()
 
 
-MAPS = [(2, (16, 16, 3)), (1, (21, 14, 3))]
-
-
-@pytest.mark.parametrize(
-    "runtime, kind, sizes",
-    [
-        ("onnx", "exported_maps", MAPS),
-        *(
-            pytest.param(*each, marks=pytest.mark.thorough)
-            for each in (
-                ("litert", "exported_maps", MAPS),
-                ("openvino", "exported_maps", MAPS),
-                ("litert", "exported", [(5, (16, 16, 1))]),
-                ("onnx", "exported", [(1, (16, 16, 1)), (5, (16, 16, 1))]),
-            )
-        ),
-    ],
-)
-def test_it_computes_what_the_model_does(
-    runtime, kind, sizes, request, tmp_path
+@pytest.mark.thorough
+def test_lines_of_the_page_convert_a_saved_model(
+    exported, tmp_path, monkeypatch
 ):
-    for module in PACKAGES[runtime]:
-        pytest.importorskip(module)
-    model = request.getfixturevalue(kind).model
-    folder = export_runtime(model, tmp_path / runtime, runtime)
-    call = load_runtime(folder, runtime)
-    for batch, size in sizes:
-        for name, (given, outputs) in calls(model, images(batch, size)).items():
-            received = call(name, given)
-            assert set(received) == set(outputs)
-            for output, expected in outputs.items():
-                assert np.std(expected) > 0.01
-                np.testing.assert_allclose(
-                    received[output], expected, rtol=0, atol=1e-5
-                )
+    for name in ("tf2onnx", "onnxruntime", "ai_edge_litert", "openvino"):
+        pytest.importorskip(name)
+    import openvino
+    from ai_edge_litert.interpreter import Interpreter
+
+    monkeypatch.chdir(tmp_path)
+    saved = tmp_path / "saved_models" / "csc_ctrl_digits" / "1"
+    shutil.copytree(exported.path, saved)
+    page = (ROOT / "docs" / "serving.md").read_text()
+    page = page.partition("## Other runtimes")[2].partition("\n## ")[0]
+    (shell,), (python,) = (blocks(page, name) for name in ("shell", "py"))
+    _, *line = shlex.split(shell.splitlines()[1])
+    finished = run_python(line)
+    assert finished.returncode == 0, finished.stderr[-3000:]
+    exec(python, {"tf": tf, "pathlib": pathlib, "openvino": openvino})
+    given = images(3)
+    expected = exported.ask("encode", image=given)["features"]
+    litert = Interpreter("model.tflite").get_signature_runner("encode")
+    options = {"INFERENCE_PRECISION_HINT": "f32"}
+    compiled = openvino.Core().compile_model("encode.xml", "CPU", options)
+    for received in (
+        of_onnx("encode.onnx", image=given)["features"],
+        litert(image=given)["features"],
+        compiled({"image": given})["features"],
+    ):
+        np.testing.assert_allclose(received, expected, rtol=0, atol=1e-5)
 
 
-def test_what_no_runtime_can_be_made_of(tmp_path, monkeypatch):
+def test_keras_exports_a_model_of_float32_only_to_others(tmp_path):
     half = tiny_model(filters=(4,), dtype="mixed_bfloat16")
-    with pytest.raises(ValueError, match="`runtime` must be one of"):
-        export_runtime(half, tmp_path / "x", "caffe")
-    monkeypatch.setitem(sys.modules, "openvino", None)
-    with pytest.raises(ValueError, match=r"needs the package openvino: pip"):
-        export_runtime(half, tmp_path / "x", "openvino")
-    monkeypatch.setitem(sys.modules, "openvino", True)
-    with pytest.raises(ValueError, match="must compute in float32"):
-        export_runtime(half, tmp_path / "x", "openvino")
     with pytest.raises(ValueError, match="must compute in float32"):
         half.export(tmp_path / "x", "onnx")
     assert not list(tmp_path.iterdir())
