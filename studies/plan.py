@@ -187,7 +187,7 @@ def front():
 
 # === More time ===
 
-# Half of what the flag files have (of clothes), as many, and four times as many.
+# Half of the steps of the flag files (clothes), as many, and four times as many.
 STEPS = {"fashion_mnist": (2000, 4000, 16000), "cifar10": (6000, 24000)}
 
 
