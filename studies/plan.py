@@ -187,7 +187,7 @@ def front():
 
 # === More time ===
 
-# Half of the steps of the flag files (clothes), as many, and four times as many.
+# Of clothes half of what the flag file has; as many; four times as many.
 STEPS = {"fashion_mnist": (2000, 4000, 16000), "cifar10": (6000, 24000)}
 
 
