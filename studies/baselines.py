@@ -17,8 +17,6 @@ from keras import ops
 
 from keras_csc.files import new_folder
 from keras_csc.models import ClosedLoopAutoencoder
-from keras_csc.models import Decoder
-from keras_csc.models import Encoder
 from keras_csc.models import presets
 from keras_csc.ops.tensors import at_least_float32
 from keras_csc.presets.folder import WEIGHTS_FILE
@@ -33,50 +31,6 @@ class WithoutPreset:
     def save_to_preset(self, folder, half=False):
         with new_folder(folder) as temporary:
             self.save_weights(temporary / WEIGHTS_FILE)
-
-
-class OwnDecoder(Decoder):
-    """A decoder with dictionaries of its own, which begin as the encoder's."""
-
-    shared_atoms = ()
-
-    def __init__(self, encoder, **kwargs):
-        encoder.build((None, *encoder.image_shape))
-        super().__init__(encoder, **kwargs)
-        drawing = [self.head_layer, *self.decoding_layers]
-        self.dictionaries = [layer._coding_layer() for layer in drawing]
-
-    def _drawing(self, layer, name):
-        """Draws with a copy of a layer of the encoder."""
-        config = layer.get_config()
-        config["kernel_initializer"] = layer.kernel_initializer
-        own = layer.from_config(config)
-        own.build((None, None, None, layer.kernel.shape[2]))
-        return super()._drawing(own, name)
-
-    def draw(self, number, codes, training=None):
-        # In inference, too: these layers code nothing, and so store no bound.
-        return super().draw(number, codes, training=True)
-
-    def calibrate(self, images):
-        layers = [self.encoder.head, *self.encoder.coding_layers[::-1]]
-        for own, layer in zip(self.dictionaries, layers):
-            own.set_weights(layer.get_weights())
-        super().calibrate(images)
-
-
-class OwnAutoencoder(WithoutPreset, ClosedLoopAutoencoder):
-    """The closed loop of two networks."""
-
-
-def with_own_dictionaries(preset, load_weights=False, dtype=None, **overrides):
-    """An `OwnAutoencoder` of a preset, to be trained."""
-    config = presets.config(preset, **overrides)
-    encoder = Encoder(**presets.arguments_of(Encoder, config), dtype=dtype)
-    how = presets.arguments_of(Decoder, config)
-    model = OwnAutoencoder(encoder, OwnDecoder(encoder, dtype=dtype, **how))
-    model.build()
-    return model
 
 
 class ConvAutoencoder(WithoutPreset, ClosedLoopAutoencoder):
@@ -175,7 +129,6 @@ class VariationalAutoencoder(WithoutPreset, ClosedLoopAutoencoder):
 
 MAKERS = {
     "closed_loop": ClosedLoopAutoencoder.from_preset,
-    "own": with_own_dictionaries,
     "conv": convolutional,
     "vae": functools.partial(
         convolutional,

@@ -1,12 +1,9 @@
-"""Figures of runs by name, and claims that are judged by them."""
+"""Figures of runs by name."""
 
 import functools
 import statistics
-import typing
 
 from studies import plan
-
-SHOWN, NOT_SHOWN, MISSING = "shown", "not shown", "not run"
 
 
 class Table:
@@ -89,27 +86,3 @@ def look_up(row, path):
     for name in path.split("/"):
         row = row.get(name) if isinstance(row, dict) else None
     return row
-
-
-class Claim(typing.NamedTuple):
-    """A claim, the rule that decides, and the function that applies it.
-
-    Args:
-        text: the claim.
-        rule: in words.
-        judge: function of a `Table`; returns whether the claim holds and a
-            sentence with the figures.
-    """
-
-    text: str
-    rule: str
-    judge: typing.Callable
-
-
-def verdict(claim, table):
-    """`(verdict, sentence)` of a claim."""
-    try:
-        holds, sentence = claim.judge(table)
-    except KeyError as missing:
-        return MISSING, f"Not run: {missing.args[0]}."
-    return (SHOWN if holds else NOT_SHOWN), sentence

@@ -1,29 +1,9 @@
 """What the studies run, and in what order."""
 
-import typing
-
-from studies import options
-from studies import published
 from studies.runs import SEEDS
 from studies.runs import SETS
 from studies.runs import Run
-from studies.runs import best_of_first_seed
 from studies.runs import flag_file
-
-
-class Study(typing.NamedTuple):
-    """A question, and the runs that answer it.
-
-    Args:
-        title: of its part of the page.
-        question: one sentence.
-        runs: list of `Run`.
-    """
-
-    title: str
-    question: str
-    runs: list
-
 
 # === Contenders ===
 
@@ -91,17 +71,124 @@ def quality():
         for name in CONTENDERS:
             run = contender(name, data, more=("samples",))
             if name == CONV:
-                run = player(name, data, CONV_RATES[data])
+                run = player(name, data, BEST_RATES[data, name])
             if name in PLAYERS:
                 run = run._replace(more=("samples", "unseen", "noise"))
             yield run
 
 
+# === Sparse coding and convolutions ===
+
+PLAYERS = (OURS, CONV)
+PLAYERS_MINUTES = {"digits": 1, "fashion_mnist": 2, "cifar10": 2}
+# The first is that of the flag files.
+LEARNING_RATES = (0.03, 0.01, 0.1)
+# At which the first seed has the highest same class.
+BEST_RATES = {
+    ("digits", OURS): 0.1,
+    ("digits", CONV): 0.03,
+    ("fashion_mnist", OURS): 0.03,
+    ("fashion_mnist", CONV): 0.1,
+    ("cifar10", OURS): 0.01,
+    ("cifar10", CONV): 0.01,
+}
+
+
+def player(name, data, rate, seed=0):
+    """A run at a learning rate."""
+    run = contender(name, data, seed, minutes=PLAYERS_MINUTES[data])
+    if rate == LEARNING_RATES[0]:
+        return run
+    flags = *run.flags, f"--learning_rate={rate:g}"
+    return run._replace(name=f"{name}, rate {rate:g}", flags=flags)
+
+
+def best_player(name, data):
+    """Name of the run at the best rate."""
+    return player(name, data, BEST_RATES[data, name]).name
+
+
+def players():
+    """The first seed searches for rates; two others play at the best."""
+    for seed in SEEDS:
+        for data in PLAYERS_MINUTES:
+            for name in PLAYERS:
+                best = (BEST_RATES[data, name],)
+                for rate in best if seed else LEARNING_RATES:
+                    yield player(name, data, rate, seed)
+
+
+# === Options of the game: short runs, each with a change ===
+
+# Steps of 64 images.
+SHORT = 1000
+MULTISTAGE = (0, 30, 100, 300, 1000)
+ADAM_RATE = "1e-3"  # the best of three with the first seed of Fashion-MNIST
+AS_IT_IS = "as it is"
+NO_RATE = "without the rate reduction"
+NO_MULTISTAGE = "without the multi-stage term"
+OF_BATCHES = "--batch_size=256", "--steps=250"
+
+
+def parts(some):
+    """The change to these parts of CTRL-Multi alone."""
+    return "--game_class=studies.games:PartsOfMulti", f"--game=parts={some}"
+
+
+# Each without one term of the game.
+TERMS = {
+    NO_RATE: parts(""),
+    NO_MULTISTAGE: ("--game=multistage=0",),
+    "without the stages' own errors": ("--game=residual=0",),
+    "without memory": ("--game=memory=0",),
+}
+OPTIONS = {
+    "ΔR(Z given y) alone": parts("real"),
+    "batches of 256 without memory": (*OF_BATCHES, "--game=memory=0"),
+    "alternating steps": ("--learning_rate=0.03,0.03",),
+    "Adam": ("--optimizer=adam", f"--learning_rate={ADAM_RATE}"),
+    "statistics of its own": ("--game=shared_statistics=false",),
+    "ε of 2": ("--game=epsilon=2",),
+    "without tight frames": ("--architecture=tight_frame=false",),
+    "a linear way down": ("--architecture=rectified=false",),
+    "without lapped blocks": ("--architecture=lapped=false",),
+}
+# 300 is the weight of the flag files.
+WEIGHTS = {
+    {0: NO_MULTISTAGE, 300: AS_IT_IS}.get(
+        weight, f"multi-stage term at {weight}"
+    ): () if weight == 300 else (f"--game=multistage={weight}",)
+    for weight in MULTISTAGE
+}
+
+
+def changed(name, data, changes, seed=0, more=()):
+    """A short run of a set's flag file, with changes."""
+    flags = flag_file(data), f"--steps={SHORT}", *changes
+    return Run(name, data, "closed_loop", flags, seed, more)
+
+
+def game():
+    """All seeds of the terms on both sets, one of the options on the first."""
+    for seed in SEEDS:
+        for data in SETS:
+            for name, changes in {AS_IT_IS: (), **TERMS}.items():
+                yield changed(name, data, changes, seed)
+    for name, changes in OPTIONS.items():
+        yield changed(name, SETS[0], changes)
+
+
+def front():
+    """Weights of the multi-stage term, from sharp images to exact ones."""
+    for data in SETS:
+        for name, changes in {**WEIGHTS, NO_RATE: parts("")}.items():
+            yield changed(name, data, changes, more=("samples",))
+
+
 # === More time ===
 
-
-# Fewer than the flag files have, as many, and four times as many.
-STEPS = {"fashion_mnist": (2000, 4000, 16000), "cifar10": (1500, 6000, 24000)}
+# Of clothes half of what the flag file has; as many; four times as many.
+STEPS = {"fashion_mnist": (2000, 4000, 16000), "cifar10": (6000, 24000)}
 
 
 def time():
@@ -112,112 +199,41 @@ def time():
             yield Run(f"{steps:,} steps", data, "closed_loop", flags)
 
 
-# === Sparse coding and convolutions ===
+# === The published game ===
 
-PLAYERS = (OURS, CONV)
-PLAYERS_MINUTES = {"digits": 1, "fashion_mnist": 2, "cifar10": 2}
-# The first is that of the flag files.
-LEARNING_RATES = (0.03, 0.01, 0.1)
-# At which the first seed of convolutions has the highest same class.
-CONV_RATES = {"fashion_mnist": 0.1, "cifar10": 0.01}
-
-
-def at_rate(name, rate):
-    """Name of a run of `players`."""
-    return name if rate == LEARNING_RATES[0] else f"{name}, rate {rate:g}"
+AS_IN_THE_FILE = "as in the flag file"
+CONV_AS_PUBLISHED = "convolutions, as published"
+PARENTS_CONV = (
+    "--game=shared_statistics=false,inner_step=false",
+    "--first_atoms=random",
+    "--learning_rate=1e-3,1e-3",
+)
 
 
-def player(name, data, rate, seed=0):
-    """A run at a learning rate."""
-    run = contender(name, data, seed, minutes=PLAYERS_MINUTES[data])
-    if rate == LEARNING_RATES[0]:
-        return run
-    flags = *run.flags, f"--learning_rate={rate:g}"
-    return run._replace(name=at_rate(name, rate), flags=flags)
+def published():
+    """The published game on every set, and convolutions in it."""
 
+    def run(name, data, *changes, seed=0, kind="closed_loop"):
+        flags = (flag_file(f"{data}_published"), *changes)
+        return Run(name, data, kind, flags, seed)
 
-def players():
-    """The first seed searches for rates; two others play at the best."""
     for seed in SEEDS:
-        for data in PLAYERS_MINUTES:
-            for name in PLAYERS:
-                rates = LEARNING_RATES
-                if seed:
-                    firsts = {r: player(name, data, r) for r in rates}
-                    rates = best_of_first_seed(firsts)
-                for rate in rates:
-                    yield player(name, data, rate, seed)
+        yield run(AS_IN_THE_FILE, "digits", seed=seed)
+    yield run("clipped", "digits", "--architecture=output=clip")
+    longer = "--steps=800", "--batch_size=512"
+    changes = *PARENTS_CONV, *longer
+    yield run(CONV_AS_PUBLISHED, "digits", *changes, kind="conv")
+    for data in SETS:
+        yield run(AS_IN_THE_FILE, data)
+        yield run(CONV_AS_PUBLISHED, data, *PARENTS_CONV, kind="conv")
 
 
 # === All studies ===
 
-QUESTIONS = {
-    "quality": (
-        quality,
-        "Against others, at equal time",
-        f"What does a network make of images after {MINUTES} minutes of "
-        "training on one core, with 128 numbers an image? Samples are of the "
-        "density of features (CSC-CTRL), or of noise (VAE, DCGAN); diffusion "
-        "takes 50 steps of DDIM. Their authors train far longer. Convolutions "
-        "play in our game, with as many weights as sparse coding.",
-    ),
-    "players": (
-        players,
-        "Sparse coding and convolutions in our game",
-        "Which network brings more images back as images of their class, with "
-        "as many weights, after a minute (digits) or two (the others)? The "
-        "first seed tries three learning rates, two others the best of them. A "
-        f"row without a rate is at {LEARNING_RATES[0]}, the flag files' rate.",
-    ),
-    "game": (
-        options.game,
-        "Which options matter",
-        "What becomes of the flag files' game and network with options "
-        "changed, after 1,000 steps of 64 images? The measure that was named "
-        "before the runs is *same class*. Rows that leave out a part of the "
-        "game have three seeds, the others one.",
-    ),
-    "front": (
-        options.front,
-        "From sharp images to exact ones",
-        "What does the multi-stage term buy, by its weight, and what does it "
-        "cost? The runs are as in the study of options, with one seed.",
-    ),
-    "time": (
-        time,
-        "More time",
-        "What does the game of the flag files gain from more steps, with one "
-        "seed? The learning rate falls to 0 at the last one.",
-    ),
-    "published": (
-        published.published,
-        "The published game",
-        "Does the game bring images back as themselves, and what does it need? "
-        "In this study and in the next two the gradient took the bound `L` as "
-        "a constant; today it goes through `L`.",
-    ),
-    "rates": (
-        published.rates,
-        "The published game at other rates",
-        "At how many learning rates of encoder and decoder does the game end "
-        "well? The table has the best pair of each network, with five seeds; "
-        "[all pairs](../published.md#sparse-coding-or-convolutions).",
-    ),
-    "batches": (
-        published.batches,
-        "The published game with smaller batches",
-        "How few images may a batch of the game of digits have? All take "
-        f"{published.RATES_STEPS['digits']} steps. The table has the best "
-        "pair of rates for each size, with three seeds.",
-    ),
+STUDIES = {
+    make.__name__: make
+    for make in (quality, players, game, front, time, published)
 }
-STUDIES = tuple(QUESTIONS)
-
-
-def study(name):
-    """The `Study` of that name."""
-    make, title, question = QUESTIONS[name]
-    return Study(title, question, list(make()))
 
 
 def runs(names=None, seeds=None):
@@ -225,15 +241,15 @@ def runs(names=None, seeds=None):
 
     Of equal runs of any studies, all is measured that one is to have.
     """
-    made, wanted = {}, set()
-    for name in STUDIES:
-        for run in study(name).runs:
-            equal = made.setdefault(run.key, run)
+    by_key, wanted = {}, set()
+    for name, make in STUDIES.items():
+        for run in make():
+            equal = by_key.setdefault(run.key, run)
             more = tuple(dict.fromkeys(equal.more + run.more))
-            made[run.key] = equal._replace(more=more)
+            by_key[run.key] = equal._replace(more=more)
             if name in (names or STUDIES) and (not seeds or run.seed in seeds):
                 wanted.add(run.key)
-    return [run for key, run in made.items() if key in wanted]
+    return [run for key, run in by_key.items() if key in wanted]
 
 
 def place(row):

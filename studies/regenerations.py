@@ -1,11 +1,10 @@
-"""Draws what the runs of a study make of test images.
+"""Draws what the weights of the multi-stage term make of test images.
 
-    python -m studies.regenerations --study=front --data_dir=DATA
+    python -m studies.regenerations --data_dir=DATA
 
-Takes the models that `studies/run.py --studies=batches` (or front) trained
-below --runs. Writes docs/pictures/regenerations_STUDY_DATA.png for every set: a
-test image of every class, and below them a row a run. Of smaller batches these
-are the runs at their best rates.
+Takes the models that `studies/run.py --studies=front` trained below --runs.
+Writes docs/pictures/regenerations_front_DATA.png for every set: a test image of
+every class, and below them a row a run.
 """
 
 import pathlib
@@ -21,11 +20,10 @@ from keras_csc.pixels import from_pixels
 from keras_csc.visualization import comparison_grid
 from keras_csc.visualization import save_png
 from studies import measure
-from studies import page
 from studies import plan
+from studies.runs import SETS
 
-# Of batches, only the best pairs of rates have this seed.
-SEED = {"batches": 1, "front": 0}
+PICTURES = pathlib.Path(__file__).parents[1] / "docs" / "pictures"
 
 
 def draw(runs, folder, data_dir=None):
@@ -47,15 +45,13 @@ def draw(runs, folder, data_dir=None):
 
 def main():
     values = flags.FLAGS
-    runs, seed = plan.study(values.study).runs, SEED[values.study]
-    for name in page.PICTURES[values.study]:
-        shown = [r for r in runs if (r.data, r.seed) == (name, seed)]
-        picture = draw(shown, pathlib.Path(values.runs), values.data_dir)
-        save_png(page.picture_of(values.study, name), picture)
+    for name in SETS:
+        runs = [run for run in plan.front() if run.data == name]
+        picture = draw(runs, pathlib.Path(values.runs), values.data_dir)
+        save_png(PICTURES / f"regenerations_front_{name}.png", picture)
 
 
 if __name__ == "__main__":
-    flags.DEFINE_enum("study", "batches", list(SEED), "Whose runs to draw.")
     flags.DEFINE_string("runs", "runs/studies", "Folder of the runs.")
     flags.DEFINE_string("data_dir", None, "Folder of TFDS's data sets.")
     command_line.run(main, user_errors=(data.DataError, OSError))

@@ -22,6 +22,7 @@ from absl import flags
 from keras_csc.files import locked
 from studies import plan
 from studies.runs import HERE
+from studies.runs import SEEDS
 from studies.runs import TABLE
 from studies.tables import rows_of
 from studies.tables import write
@@ -130,7 +131,7 @@ def check_some(flag, given, known):
 def main():
     values = flags.FLAGS
     check_some("studies", values.studies, plan.STUDIES)
-    check_some("seeds", values.seeds, [*"01234"])
+    check_some("seeds", values.seeds, [str(seed) for seed in SEEDS])
     if values.data_dir is None:
         raise command_line.UsageError(
             "--data_dir is missing: the folder of TFDS's data sets."
@@ -140,16 +141,11 @@ def main():
         [f"--dtype_policy={values.dtype_policy}"] if values.dtype_policy else []
     )
     collect(folder)
-    seeds, tried = [int(seed) for seed in values.seeds], set()
-    # The best of a search is in the plan as soon as all of it have rows.
-    while left := [
-        run
-        for run in missing(plan.runs(values.studies, seeds), folder)
-        if run.key not in tried
-    ]:
-        print(f"{len(left)} to go: {left[0].key}", flush=True)
-        work(left[0], folder, values.data_dir, *policy)
-        tried.add(left[0].key)
+    seeds = [int(seed) for seed in values.seeds]
+    left = missing(plan.runs(values.studies, seeds), folder)
+    for number, run in enumerate(left):
+        print(f"{len(left) - number} to go: {run.key}", flush=True)
+        work(run, folder, values.data_dir, *policy)
         collect(folder)
 
 

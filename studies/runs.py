@@ -12,7 +12,6 @@ from keras_csc_cli import command_line
 from keras_csc_cli.checked_flags import words_of
 
 from keras_csc.models.presets import PRESETS
-from studies.tables import rows_of
 
 HERE = pathlib.Path(__file__).parent
 TABLE = HERE / "results.json"
@@ -90,19 +89,3 @@ def settings(run):
 
 def flag_file(name):
     return f"--flagfile={name}.flags"
-
-
-def best_of_first_seed(runs):
-    """What has the highest same class with the first seed.
-
-    Args:
-        runs: dict of runs of the first seed, by what is chosen.
-
-    Returns:
-        List of one key of the dict; empty before all the runs have rows.
-    """
-    rows = {row["key"]: row for row in rows_of(TABLE)}
-    results = {name: rows.get(run.key) for name, run in runs.items()}
-    if None in results.values():
-        return []
-    return [max(results, key=lambda name: results[name].get("same_class") or 0)]

@@ -7,4 +7,3 @@ from keras_csc.models.first_atoms import initialize_from
 from keras_csc.models.first_atoms import initialize_from_patches
 from keras_csc.models.player import EncoderOutput
 from keras_csc.models.tiles import Tiles
-from keras_csc.presets import upload_preset

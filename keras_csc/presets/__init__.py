@@ -7,5 +7,4 @@ what it holds.
 from keras_csc.presets.folder import FILES
 from keras_csc.presets.model import PresetModel
 from keras_csc.presets.model import load_preset
-from keras_csc.presets.model import upload_preset
 from keras_csc.presets.places import TRAINED

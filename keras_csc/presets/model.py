@@ -1,11 +1,8 @@
 """What all models of ours share: they come from presets, and go to them."""
 
-import os
-
 import keras
 
 from keras_csc.presets import folder as folders
-from keras_csc.presets import hubs
 from keras_csc.presets import places
 from keras_csc.validation import not_quantized
 
@@ -90,31 +87,3 @@ def load_preset(preset):
     """The model of a preset's folder or URI, of any class of ours."""
     stored = places.find(preset, PresetModel, places.trained_names())
     return stored.kind.from_preset(preset)
-
-
-def upload_preset(uri, folder):
-    """Uploads a preset folder to Hugging Face or Kaggle.
-
-    The folder is loaded first. The hub gets `config.json`, `metadata.json`,
-    `model.weights.h5` and, if there is one, `README.md`, the model card, as one
-    new version. Earlier versions stay there. Other files of the hub stay in the
-    new version on Hugging Face, and not on Kaggle.
-
-    Log in by the hub's library: `hf auth login` or `HF_TOKEN`,
-    `kagglehub.login()` or `KAGGLE_API_TOKEN`. A new model is public on Hugging
-    Face, and private on Kaggle.
-
-    Args:
-        uri: `"hf://OWNER/NAME"` or `"kaggle://OWNER/MODEL/keras/VARIANT"`.
-        folder: a folder that `save_to_preset` wrote.
-
-    Raises:
-        ImportError: without the package's extra `hub`.
-        ValueError: for another URI, or a folder that does not load.
-        OSError: if the hub can't be reached, or refuses.
-    """
-    hubs.check_new_version(uri)
-    # A folder that loads holds a preset's files and hidden files alone.
-    folder = os.path.abspath(folder)
-    load_preset(folder)
-    hubs.upload(uri, folder)

@@ -5,8 +5,6 @@ signatures that keep files in a dict.
 """
 
 import collections
-import pathlib
-import shutil
 import sys
 from unittest import mock
 
@@ -18,7 +16,6 @@ import pytest
 
 from keras_csc.models import ClosedLoopAutoencoder
 from keras_csc.models import presets
-from keras_csc.models import upload_preset
 from tests.helpers.reference_loop import all_weights
 from tests.helpers.reference_loop import small_autoencoder
 
@@ -45,9 +42,8 @@ class Hub:
         self.asked = []  # names of the files that were downloaded
         self.refuses = False
 
-    def add(self, name, files, keep=True):
-        before = self.models[name][-1:] if keep else []
-        self.models[name].append({**dict(*before), **files})
+    def add(self, name, files):
+        self.models[name].append(files)
 
     def content(self, name, version, file):
         if self.refuses or not self.models[name]:
@@ -67,27 +63,11 @@ class Hub:
     def hf_hub_download(self, repo_id, filename, revision):
         return self.download(repo_id, revision, filename)
 
-    def create_repo(self, repo_id, exist_ok):
-        if self.refuses:
-            raise RuntimeError("403 Forbidden")
-
-    def upload_folder(
-        self, repo_id, folder_path, commit_message, ignore_patterns
-    ):
-        assert ignore_patterns == [".*"]
-        self.add(repo_id, contents(pathlib.Path(folder_path)))
-
     # What is called of `kagglehub`.
 
     def model_download(self, handle, path):
         name, _, version = handle.partition("/tiny")
         return self.download(f"{name}/tiny", version[1:], path)
-
-    def model_upload(self, handle, folder, version_notes, ignore_patterns):
-        assert ignore_patterns == [".*"]
-        if self.refuses:
-            raise RuntimeError("403 Forbidden")
-        self.add(handle, contents(pathlib.Path(folder)), keep=False)
 
 
 def contents(folder):
@@ -101,15 +81,14 @@ def contents(folder):
 @pytest.fixture
 def hub(tmp_path, monkeypatch):
     hub = Hub(tmp_path / "cache")
-    for owner, names in (
-        (huggingface_hub, ("hf_hub_download", "create_repo", "upload_folder")),
-        (kagglehub, ("model_download", "model_upload")),
+    for owner, name in (
+        (huggingface_hub, "hf_hub_download"),
+        (kagglehub, "model_download"),
     ):
-        for name in names:
-            replaced = mock.create_autospec(
-                getattr(owner, name), side_effect=getattr(hub, name)
-            )
-            monkeypatch.setattr(owner, name, replaced)
+        replaced = mock.create_autospec(
+            getattr(owner, name), side_effect=getattr(hub, name)
+        )
+        monkeypatch.setattr(owner, name, replaced)
     return hub
 
 
@@ -135,18 +114,13 @@ def assert_same(model, other):
         np.testing.assert_array_equal(weight, another)
 
 
-def test_a_preset_goes_to_a_hub_and_comes_back(hub, uri, saved, tmp_path):
-    """With its card, if it has one, and without what is hidden beside it."""
+def test_versions_of_a_preset_come_from_a_hub(hub, uri, saved, tmp_path):
     model, folder = saved
-    upload_preset(uri, folder)
-    assert hub.models[name_in(uri)][-1] == contents(folder)
+    hub.add(name_in(uri), contents(folder))
     assert_same(model, load(uri))
     other = small_autoencoder(filters=(3, 5))
     other.save_to_preset(tmp_path / "other")
-    (tmp_path / "other" / "README.md").write_text("# Mine")
-    (tmp_path / "other" / ".secret").write_text("mine")
-    upload_preset(uri, tmp_path / "other")
-    assert set(hub.models[name_in(uri)][-1]) == FILES | {"README.md"}
+    hub.add(name_in(uri), contents(tmp_path / "other"))
     assert_same(other, load(uri))
     assert_same(model, load(f"{uri}@1" if "hf:" in uri else f"{uri}/1"))
 
@@ -187,37 +161,20 @@ def test_what_a_hub_has_not_whole_is_refused(
         load(uri)
 
 
-def test_a_hub_that_refuses_is_said(hub, uri, saved):
+def test_a_hub_that_refuses_is_said(hub, uri):
     hub.refuses = True
     with pytest.raises(OSError, match=f"config.json.* could not.*403.*{TRY}"):
         load(uri)
-    with pytest.raises(OSError, match=f"'{uri}': the preset could.*{TRY}"):
-        upload_preset(uri, saved[1])
 
 
 @pytest.mark.parametrize(
     "hub_name, library", [("hf", "huggingface_hub"), ("kaggle", "kagglehub")]
 )
-def test_a_missing_library_is_named(hub_name, library, saved, monkeypatch):
+def test_a_missing_library_is_named(hub_name, library, monkeypatch):
     monkeypatch.setitem(sys.modules, library, None)
     message = rf"{library}: pip install '\.\[hub\]'"
-    for doing in (load, lambda uri: upload_preset(uri, saved[1])):
-        with pytest.raises(ImportError, match=message):
-            doing(URIS[hub_name])
-
-
-def test_only_folders_that_load_are_uploaded(hub, uri, saved, tmp_path):
-    for wrong in ("me/small", "hf://me/small@main"):
-        with pytest.raises(ValueError, match="hf://OWNER/NAME.*Received: "):
-            upload_preset(wrong, saved[1])
-    folder = shutil.copytree(saved[1], tmp_path / "small")
-    (folder / "layers.pkl").write_text("")
-    with pytest.raises(ValueError, match="unexpected files: layers.pkl"):
-        upload_preset(uri, folder)
-    for nothing in ("digits", tmp_path / "none"):
-        with pytest.raises(ValueError, match="Unknown preset"):
-            upload_preset(uri, nothing)
-    assert not hub.models
+    with pytest.raises(ImportError, match=message):
+        load(URIS[hub_name])
 
 
 def test_the_command_line_takes_a_uri(hub, saved, monkeypatch):
