@@ -187,7 +187,7 @@ def front():
 
 # === More time ===
 
-# Half of what the flag files have (of clothes), as many, and four times as many.
+# As many as the flag files have, more and, of clothes, fewer.
 STEPS = {"fashion_mnist": (2000, 4000, 16000), "cifar10": (6000, 24000)}
 
 
