@@ -129,7 +129,7 @@ def convolutions(options):
     """Shapes of images and kernel, and strides, of the stages of a run."""
     config = presets.config(options.preset, **options.architecture)
     names = "image_shape", "filters", "feature_dim", "kernel_size", "strides"
-    given = [config[name] for name in (*names, "features")]
+    given = [config[name] for name in (*names, "features", "lapped")]
     *shape, channels = config["image_shape"]
     signs = 2 - config["nonnegative"]
     for filters, size, stride in zip(given[1], *check_architecture(*given)):

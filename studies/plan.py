@@ -187,7 +187,7 @@ def front():
 
 # === More time ===
 
-# As many as the flag files have, more and, of clothes, fewer.
+# Of clothes half of what the flag file has; as many; four times as many.
 STEPS = {"fashion_mnist": (2000, 4000, 16000), "cifar10": (6000, 24000)}
 
 
