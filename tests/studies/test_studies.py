@@ -23,12 +23,12 @@ from studies import baselines
 from studies import components
 from studies import dcgan
 from studies import diffusion
+from studies import drawings
 from studies import games
 from studies import judging
 from studies import measure
 from studies import page
 from studies import plan
-from studies import regenerations
 from studies import run as running
 from studies import runs
 from studies import tables
@@ -292,7 +292,7 @@ def row(measured):
 
 def test_picture_has_a_row_of_images_and_a_row_a_run(measured):
     run, folder, _ = measured
-    picture = regenerations.draw([run], folder)
+    picture = drawings.draw([run], folder)
     height, width, _ = picture.shape
     # Of 16×16 pixels, twice as large; ten classes.
     assert 2 * 32 < height < 3 * 32 and 10 * 32 < width < 20 * 32
