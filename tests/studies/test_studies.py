@@ -437,6 +437,27 @@ def test_other_sets_are_judged_by_the_first_seed(gain, verdict):
     assert verdicts.verdict(claim("other sets"), table)[0] == verdict
 
 
+@pytest.mark.parametrize(
+    "of_cifar, verdict",
+    [(0.43, verdicts.SHOWN), (0.401, verdicts.NOT_SHOWN)],
+)
+def test_structure_and_consistency_are_of_all_sets(of_cifar, verdict):
+    def seeds(figure, mean):
+        return [{figure: mean + more} for more in (-0.01, 0.0, 0.01)]
+
+    def verdict_of(text, figure, ours, conv):
+        table = {}
+        for data in plan.PLAYERS_MINUTES:
+            least = ours if data == "cifar10" else 0.5
+            for name, mean in ((plan.OURS, least), (plan.CONV, conv)):
+                table[data, plan.best_player(name, data)] = seeds(figure, mean)
+        return verdicts.verdict(claim(text), rows_of(table))[0]
+
+    assert verdict_of("subspace", verdicts.NEAREST, of_cifar, 0.4) == verdict
+    # By ours alone, at least 0.99 on each.
+    assert verdict_of("itself", "retrieval", of_cifar, 0) == verdicts.NOT_SHOWN
+
+
 def test_claims_of_runs_that_are_missing_are_not_judged():
     for each in verdicts.CLAIMS:
         assert verdicts.verdict(each, rows_of({}))[0] == verdicts.MISSING
