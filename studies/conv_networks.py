@@ -139,7 +139,7 @@ class ConvDecoder(Decoder):
         self.convolutions = [self.head_layer, *stages]
         self.normalizations = [_normalization(self, n) for n in numbers]
 
-    def _drawing(self, layer, name):
+    def _decoding_layer(self, layer, name):
         """The layer that draws what the encoder's head is given."""
         width, size = self.encoder.filters[-1], self.layout.head_size
         return keras.layers.Conv2DTranspose(

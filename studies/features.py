@@ -4,9 +4,8 @@
 
 Fits to training images and judges the test images: by the linear classifier in
 closed form, and by the ten most alike training images. Or, with --few, to 30
-images of each class, drawn five times. With `--methods doubts --few` it counts
-how many of them `keras-csc sort` calls doubtful. Puts its rows in
-studies/features.json; seconds are of the processor.
+images of each class, drawn five times. Puts its rows in studies/features.json;
+seconds are of the processor.
 """
 
 import argparse
@@ -22,7 +21,6 @@ from sklearn.decomposition import PCA
 import keras_csc
 from keras_csc.features import SparseFeatures
 from keras_csc.features import ridge_classifier
-from keras_csc.features import sorting
 from keras_csc.metrics.features import knn_accuracy
 from keras_csc.pixels import from_pixels
 from studies import tables
@@ -35,9 +33,6 @@ SHAPES = {
     "digits": (16, 16, 1),
 }
 FEW, DRAWS, NEIGHBOURS = 30, 5, 10
-# Images that are put into another folder, how many of the first are judged, and
-# draws.
-MOVED, FIRST, DOUBTED = (0, 20), (20, 24, 50), 3
 PRESET = "csc_ctrl_cifar10_unlabelled"
 
 
@@ -52,20 +47,26 @@ def ours(images, others, filters=1600):
     return found, other, *vectors
 
 
+def flat(*arrays):
+    """Images as rows of pixels."""
+    return [images.reshape(len(images), -1) for images in arrays]
+
+
 def principal_components(images, others):
     """Of pixels, each divided by the square root of its deviation."""
-    flat = images.reshape(len(images), -1), others.reshape(len(others), -1)
-    model = PCA(min(256, len(images) - 1), random_state=0).fit(flat[0])
+    images, others = flat(images, others)
+    model = PCA(min(256, len(images) - 1), random_state=0).fit(images)
     vectors = [
-        model.transform(each) / model.explained_variance_**0.25 for each in flat
+        model.transform(rows) / model.explained_variance_**0.25
+        for rows in (images, others)
     ]
     return *vectors, *vectors
 
 
 def pixels(images, others):
-    flat = images.reshape(len(images), -1), others.reshape(len(others), -1)
-    mean = flat[0].mean(0)
-    return *flat, *(each - mean for each in flat)
+    images, others = flat(images, others)
+    mean = images.mean(0)
+    return images, others, images - mean, others - mean
 
 
 def closed_loop(images, others):
@@ -84,24 +85,15 @@ def closed_loop(images, others):
 def convolutions(images, labels, others, classes, epochs=60):
     """A small network trained with labels: its accuracy needs no vectors."""
     layers = keras.layers
-    model = keras.Sequential(
-        [
-            keras.Input(images.shape[1:]),
-            layers.RandomFlip("horizontal"),
-            *(
-                layer
-                for width in (32, 64, 128)
-                for layer in (
-                    layers.Conv2D(width, 3, padding="same", activation="relu"),
-                    layers.BatchNormalization(),
-                    layers.MaxPooling2D(),
-                )
-            ),
-            layers.Flatten(),
-            layers.Dropout(0.5),
-            layers.Dense(classes, activation="softmax"),
-        ]
-    )
+    model = keras.Sequential([keras.Input(images.shape[1:])])
+    model.add(layers.RandomFlip("horizontal"))
+    for width in (32, 64, 128):
+        model.add(layers.Conv2D(width, 3, padding="same", activation="relu"))
+        model.add(layers.BatchNormalization())
+        model.add(layers.MaxPooling2D())
+    model.add(layers.Flatten())
+    model.add(layers.Dropout(0.5))
+    model.add(layers.Dense(classes, activation="softmax"))
     model.compile("adam", "sparse_categorical_crossentropy")
     model.fit(images, labels, 32, epochs, verbose=0)
     return model.predict(others, verbose=0).argmax(1)
@@ -133,31 +125,6 @@ def judged(method, train, test):
         )
     row = {"linear": float(linear), "neighbours": neighbours}
     return row | {"seconds": time.process_time() - began}
-
-
-def doubted(train):
-    """How many images are doubtful: a row for each count of moved images."""
-    images, labels = train
-    classes, rows = int(labels.max()) + 1, {}
-    features = ours(from_pixels(images), from_pixels(images[:1]))[0]
-    for moved in MOVED:
-        rng = np.random.default_rng(0)
-        which = rng.choice(len(labels), moved, replace=False)
-        filed = labels.copy()
-        filed[which] += rng.integers(1, classes, moved)
-        filed %= classes
-        doubts = sorting.doubts(filed, ridge_classifier(features, filed))
-        first = np.isin(np.argsort(-doubts.ratio), which)
-        noticed = int(np.isin(doubts.numbers, which).sum())
-        rows[f"doubts, {moved} moved"] = {
-            "doubtful": len(doubts.numbers),
-            "noticed": noticed,
-            "false_alarms": (len(doubts.numbers) - noticed)
-            / (len(labels) - moved),
-            "otherwise": int(np.sum(doubts.ratio > 1)),
-            **{f"moved_of_first_{n}": int(first[:n].sum()) for n in FIRST},
-        }
-    return rows
 
 
 def drawn(train, seed):
@@ -195,26 +162,19 @@ def main():
         )
         for split in ("train", "test")
     )
+    draws = [drawn(train, seed) for seed in range(DRAWS)]
+    draws = draws if given.few else [train]
     for method in given.methods:
-        draws = [drawn(train, seed) for seed in range(DRAWS)]
-        draws = draws if given.few else [train]
-        if method == "doubts":
-            found = [doubted(each) for each in draws[:DOUBTED]]
-        else:
-            found = [{method: judged(method, each, test)} for each in draws]
-        for name in found[0]:
-            rows = [each[name] for each in found]
-            row = {"data": given.data, "images": len(draws[0][0])}
-            row |= {"method": name, "draws": len(rows)}
-            for key in rows[0]:
-                values = [each[key] for each in rows if each[key] is not None]
-                row[key] = float(np.mean(values)) if values else None
-            if "linear" in row:
-                linear = [each["linear"] for each in rows]
-                row["deviation"] = float(np.std(linear))
-            row["about"] = identification()
-            tables.put(RESULTS, [row], KEYS)
-            print(row, flush=True)
+        rows = [judged(method, draw, test) for draw in draws]
+        row = {"data": given.data, "images": len(draws[0][0])}
+        row |= {"method": method, "draws": len(rows)}
+        for key in rows[0]:
+            values = [each[key] for each in rows if each[key] is not None]
+            row[key] = float(np.mean(values)) if values else None
+        row["deviation"] = float(np.std([each["linear"] for each in rows]))
+        row["about"] = identification()
+        tables.put(RESULTS, [row], KEYS)
+        print(row, flush=True)
 
 
 if __name__ == "__main__":

@@ -23,12 +23,12 @@ from studies import baselines
 from studies import components
 from studies import dcgan
 from studies import diffusion
+from studies import drawings
 from studies import games
 from studies import judging
 from studies import measure
 from studies import page
 from studies import plan
-from studies import regenerations
 from studies import run as running
 from studies import runs
 from studies import tables
@@ -292,7 +292,7 @@ def row(measured):
 
 def test_picture_has_a_row_of_images_and_a_row_a_run(measured):
     run, folder, _ = measured
-    picture = regenerations.draw([run], folder)
+    picture = drawings.draw([run], folder)
     height, width, _ = picture.shape
     # Of 16×16 pixels, twice as large; ten classes.
     assert 2 * 32 < height < 3 * 32 and 10 * 32 < width < 20 * 32
@@ -435,6 +435,27 @@ def test_other_sets_are_judged_by_the_first_seed(gain, verdict):
         }
     )
     assert verdicts.verdict(claim("other sets"), table)[0] == verdict
+
+
+@pytest.mark.parametrize(
+    "of_cifar, verdict",
+    [(0.43, verdicts.SHOWN), (0.401, verdicts.NOT_SHOWN)],
+)
+def test_structure_and_consistency_are_of_all_sets(of_cifar, verdict):
+    def seeds(figure, mean):
+        return [{figure: mean + more} for more in (-0.01, 0.0, 0.01)]
+
+    def verdict_of(text, figure, ours, conv):
+        table = {}
+        for data in plan.PLAYERS_MINUTES:
+            least = ours if data == "cifar10" else 0.5
+            for name, mean in ((plan.OURS, least), (plan.CONV, conv)):
+                table[data, plan.best_player(name, data)] = seeds(figure, mean)
+        return verdicts.verdict(claim(text), rows_of(table))[0]
+
+    assert verdict_of("subspace", verdicts.NEAREST, of_cifar, 0.4) == verdict
+    # By ours alone, at least 0.99 on each.
+    assert verdict_of("itself", "retrieval", of_cifar, 0) == verdicts.NOT_SHOWN
 
 
 def test_claims_of_runs_that_are_missing_are_not_judged():
