@@ -236,7 +236,7 @@ def main():
 
 
 if __name__ == "__main__":
-    flags.DEFINE_multi_enum("pictures", [], list(DRAWINGS), "What to draw.")
+    flags.DEFINE_multi_enum("pictures", None, list(DRAWINGS), "What to draw.")
     flags.DEFINE_string("runs", "runs/studies", "Folder of the runs.")
     flags.DEFINE_string("data_dir", None, "Folder of TFDS's data sets.")
     flags.mark_flags_as_required(["pictures", "data_dir"])
