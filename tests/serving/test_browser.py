@@ -248,9 +248,9 @@ def saved(page, name):
 
 
 def assert_denoised(found, denoiser, pixels, noise):
-    """Up to rounding, and the picture has changed."""
+    """Up to rounding, of the noise as well, and the picture has changed."""
     made = denoiser.denoise(np.float32(pixels) / 255, noise / 255)
-    np.testing.assert_allclose(found, 255 * np.clip(made, 0, 1), atol=0.52)
+    np.testing.assert_allclose(found, 255 * np.clip(made, 0, 1), atol=0.56)
     assert np.std(np.float32(found) - pixels) > noise / 4
 
 
