@@ -192,7 +192,7 @@ CASES = [
      "None of the 1", photos),
     (f"{TRAIN} --dataset=mnist --data_dir=.", NO, "not prepared", nothing),
     # Pictures, and files to write.
-    ("sort.py --data_dir=photos --output=keras", NO, "two folders or more", alike),
+    ("sort.py --data_dir=photos --output=keras", NO, "two folders", alike),
     ("embed.py --data_dir=photos --output=mine.npz", NO, "mine.npz exists",
      lambda: (alike(), write("mine.npz", "mine"))),
     ("search.py --data_dir=photos --image=photos/0.png --preset=mine.keras",
