@@ -11,8 +11,8 @@ class MomentMemory:
 
     `M ← m · M + B`, with the moments `B` of a batch; counts likewise. Former
     batches are constants. The gradient of `B` is scaled by `1/(1 - m)`, as if
-    all remembered batches were equal and had one. After `t` steps this is
-    `1/(1 - mᵗ)` times too much.
+    all remembered batches were equal and had one. After `t` steps there are
+    fewer of them, and the gradient is `1/(1 - mᵗ)` times as large as theirs.
 
     `M` has the rates of about `1/(1 - m)` batches, as the encoders of former
     steps saw them. `B` is of the global batch, so every replica has the same
