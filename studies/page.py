@@ -156,7 +156,8 @@ def warning(table):
 def origin(table):
     """When, on what machines and with what code the rows were made."""
     rows = table.rows
-    single = sum("--dtype_policy=float32" in row["flags"] for row in rows)
+    flags = sorted({flag for row in rows for flag in row["flags"]})
+    policies = [f.partition("=")[2] for f in flags if "--dtype_policy=" in f]
     commits = sorted({str(row["about"]["commit"]) for row in rows})
     machines = sorted(
         {
@@ -168,8 +169,8 @@ def origin(table):
     dates = sorted(row["about"]["date"][:10] for row in rows)
     return (
         f"{len(rows)} rows of one core each, {dates[0]} to {dates[-1]}, on "
-        f"{'; '.join(machines)}; commits {', '.join(commits)}. {single} are in "
-        "float32, the others in bfloat16."
+        f"{'; '.join(machines)}; commits {', '.join(commits)}; "
+        f"{', '.join(policies)}."
     )
 
 
