@@ -143,9 +143,9 @@ def missing(table):
 
 
 def warning(table):
-    """What the asterisks mean; empty where there is none."""
+    """What the asterisks mean, or that there are none."""
     if not table.former:
-        return ""
+        return "All rows are of the flag files of today."
     return (
         f"**{len(table.former)} of the {len(table.rows)} rows, those with an "
         "asterisk, are of flag files that have changed since**; so are, in "
