@@ -169,8 +169,8 @@ def origin(table):
     dates = sorted(row["about"]["date"][:10] for row in rows)
     return (
         f"{len(rows)} rows of one core each, {dates[0]} to {dates[-1]}, on "
-        f"{'; '.join(machines)}; commits {', '.join(commits)}; "
-        f"{', '.join(policies)}."
+        f"{'; '.join(machines)}; commits {', '.join(commits)}. "
+        f"They compute in {', '.join(policies)}."
     )
 
 
