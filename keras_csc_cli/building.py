@@ -141,14 +141,20 @@ def convolutions(options):
 def game(given, num_classes, game_class=None):
     """The game of `--game`, a dict of its arguments, or of `--game_class`.
 
-    What only our game has, as our flag files give it, is left out of another.
+    What only our game has, as our flag files give it, is left out of another,
+    and said so.
     """
     kind = _imported(game_class) if game_class else TranscriptionGame
     taken, ours = (
         inspect.signature(cls).parameters for cls in (kind, TranscriptionGame)
     )
+    takes_all = any(p.kind is p.VAR_KEYWORD for p in taken.values())
+    left_out = set() if takes_all else set(ours) - set(taken)
+    unused = sorted(left_out.intersection(given))
+    if unused:
+        say(f"{game_class} is played without {', '.join(unused)} of --game.")
     given = {**given, "num_classes": num_classes}
-    given = {n: v for n, v in given.items() if n in taken or n not in ours}
+    given = {n: v for n, v in given.items() if n not in left_out}
     try:
         return kind(**given)
     except (TypeError, ValueError) as error:

@@ -13,17 +13,14 @@ class PartsOfMulti(TranscriptionGame):
     """`TranscriptionGame` with some of the three parts of CTRL-Multi alone.
 
     Args:
-        objective: `"multi"`.
-        num_classes: int, number of classes.
-        multistage: float, weight of the multi-stage term.
         parts: some of `"real"`, `ΔR(Z|y)`; `"regenerated"`, `ΔR(Ẑ|y)`; and
             `"distances"`, `Σ_j ΔR(Z_j, Ẑ_j)`. `""` for no rate reduction.
+        objective: `"multi"`.
+        **kwargs: other arguments of `TranscriptionGame`.
     """
 
-    def __init__(
-        self, objective="multi", num_classes=None, multistage=10.0, parts=PARTS
-    ):
-        super().__init__(objective, num_classes, multistage=multistage)
+    def __init__(self, parts=PARTS, objective="multi", **kwargs):
+        super().__init__(objective, **kwargs)
         parts = (parts,) if isinstance(parts, str) else tuple(parts)
         self.parts = tuple(filter(None, parts))
         if objective != "multi" or not set(self.parts) <= set(PARTS):

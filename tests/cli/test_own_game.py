@@ -131,6 +131,17 @@ def test_the_command_trains_it(tmp_path, rates):
     assert "objective" not in log
 
 
+def test_the_command_says_what_it_leaves_out(capsys):
+    given = {"epsilon": 2.0, "multistage": 30.0}
+    game = building.game({**given, "memory": 0.75}, 10, GAME_CLASS.split("=")[1])
+    assert game.memory == 0.75
+    assert "without epsilon, multistage" in capsys.readouterr().err
+    parts = "studies.games:PartsOfMulti"
+    game = building.game({**given, "parts": "real"}, 10, parts)
+    assert (game.epsilon, game.multistage, game.parts) == (2, 30, ("real",))
+    assert not capsys.readouterr().err
+
+
 def test_the_command_names_an_argument_that_it_lacks():
     options = train_options.parse([GAME_CLASS, "--game=wieght=0.5"])
     with pytest.raises(UsageError, match="^--game: .*'wieght'"):
