@@ -10,6 +10,7 @@ from keras_csc.losses.game import Term
 from keras_csc.ops import class_moments
 from keras_csc.ops import moment_coding_rate
 from keras_csc.ops import second_moment
+from keras_csc.ops.coding_rate import LEAST_COUNT
 from keras_csc.ops.coding_rate import moment_rate_distance
 from keras_csc.ops.coding_rate import moment_rate_reduction
 from keras_csc.ops.tensors import at_least_float32
@@ -206,16 +207,21 @@ def multi(loop, num_classes, epsilon):
     other, _ = class_moments(loop.z_hat, loop.labels, num_classes)
     moments = loop.sums({"real": real, "regenerated": other, "count": count})
     real, other, count = moments.values()
-    parts = (
-        moment_rate_reduction(real, count, epsilon),
-        moment_rate_reduction(other, count, epsilon),
-        ops.sum(moment_rate_distance(real, other, count, epsilon)),
+    # Every rate once: it takes a factorisation, and so does its gradient.
+    rates = moment_coding_rate(
+        ops.stack([real, other, real + other]),
+        ops.stack([count, count, 2 * count]),
+        epsilon,
     )
-    rates = (
-        moment_coding_rate(ops.sum(moment, 0), ops.sum(count), epsilon)
-        for moment in (real, other)
+    total = ops.sum(count)
+    wholes = moment_coding_rate(
+        ops.sum(ops.stack([real, other]), 1), ops.stack([total, total]), epsilon
     )
-    return sum(parts), *rates, *parts
+    shares = count / ops.maximum(total, LEAST_COUNT)
+    real, other = ops.unstack(wholes - ops.sum(shares * rates[:2], -1))
+    distance = ops.sum(rates[2] - 0.5 * rates[0] - 0.5 * rates[1])
+    parts = real, other, distance
+    return sum(parts), wholes[0], wholes[1], *parts
 
 
 def consistency(loop):
