@@ -41,7 +41,10 @@ WIDTHS |= dict.fromkeys((VAE, DCGAN, DIFFUSION), WIDE)
 # Their kinds, and their flags after the set's flag file.
 CONTENDERS = {
     OURS: ("closed_loop",),
-    UNLABELLED: ("closed_loop", "--game=objective=binary,multistage=10"),
+    UNLABELLED: (
+        "closed_loop",
+        "--game=objective=binary,epsilon=0.5,memory=0.95,multistage=10",
+    ),
     CONV: ("conv", "--game=residual=0"),
     VAE: (
         *("vae", "--game=objective=binary,residual=0"),
@@ -144,8 +147,9 @@ TERMS = {
     "without the stages' own errors": ("--game=residual=0",),
     "without memory": ("--game=memory=0",),
 }
+OF_REAL = "ΔR(Z given y) alone"
 OPTIONS = {
-    "ΔR(Z given y) alone": parts("real"),
+    OF_REAL: parts("real"),
     "batches of 256 without memory": (*OF_BATCHES, "--game=memory=0"),
     "alternating steps": ("--learning_rate=0.03,0.03",),
     "Adam": ("--optimizer=adam", f"--learning_rate={ADAM_RATE}"),
@@ -154,6 +158,14 @@ OPTIONS = {
     "without tight frames": ("--architecture=tight_frame=false",),
     "a linear way down": ("--architecture=rectified=false",),
     "without lapped blocks": ("--architecture=lapped=false",),
+}
+# Of what the flag file of CIFAR-10 has otherwise than others.
+OPTIONS_OF_CIFAR = {
+    OF_REAL: parts("real"),
+    "ε of 0.5": ("--game=epsilon=0.5",),
+    "memory of 0.95": ("--game=memory=0.95",),
+    "λ of 0.1 in the upper stages": ("--architecture=sparsity=0.05,0.1,0.1",),
+    "128 features": ("--architecture=feature_dim=128",),
 }
 
 
@@ -169,8 +181,9 @@ def game():
         for data in SETS:
             for name, changes in {AS_IT_IS: (), **TERMS}.items():
                 yield changed(name, data, changes, seed)
-    for name, changes in OPTIONS.items():
-        yield changed(name, SETS[0], changes)
+    for data, options in zip(SETS, (OPTIONS, OPTIONS_OF_CIFAR)):
+        for name, changes in options.items():
+            yield changed(name, data, changes)
 
 
 def front():
@@ -187,8 +200,8 @@ def front():
 
 # === More time ===
 
-# Of clothes half of what the flag file has; as many; four times as many.
-STEPS = {"fashion_mnist": (2000, 4000, 16000), "cifar10": (1500, 3000, 6000)}
+# Among them the flag files' own numbers, 4,000 and 5,000.
+STEPS = {"fashion_mnist": (2000, 4000, 16000), "cifar10": (1500, 5000)}
 
 
 def time():
