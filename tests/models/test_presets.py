@@ -138,13 +138,13 @@ def test_architectures_have_first_weights_of_another_type(tmp_path):
 def test_filters_of_other_stages_keep_the_sparsity():
     for filters, expected in (
         ((4,), (0.05,)),
-        ((4,) * 4, (0.05,) + (0.3,) * 3),
+        ((4,) * 4, (0.05,) + (0.1,) * 3),
     ):
         config = presets.config("cifar10", filters=filters)
         assert config["sparsity"] == expected
     config = presets.config("cifar10", filters=(4,), sparsity=0.1)
     assert config["sparsity"] == 0.1
-    assert presets.config("cifar10")["sparsity"] == (0.05, 0.3, 0.3)
+    assert presets.config("cifar10")["sparsity"] == (0.05, 0.1, 0.1)
 
 
 @pytest.mark.parametrize(

@@ -51,12 +51,7 @@ PRESETS = {
     ),
     "mnist": GREY_32,
     "fashion_mnist": GREY_32,
-    "cifar10": _of_blocks(
-        (32, 32, 3),
-        (48, 128, 128),
-        feature_dim=256,
-        sparsity=(0.05, 0.3, 0.3),
-    ),
+    "cifar10": _of_blocks((32, 32, 3), (48, 128, 128)),
     "photographs": PHOTOGRAPHS,
     "stl10": _of_blocks((48, 48, 3), (48, 128, 256)),
     "imagenet": _of_blocks((64, 64, 3), (48, 128, 128, 256)),
