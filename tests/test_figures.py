@@ -53,7 +53,7 @@ def test_regenerations():
     cards = [evaluation_of(preset) for preset in presets]
     pca = ", ".join(f"{card['psnr_of']['pca']:.1f}" for card in cards)
     ours = ", ".join(f"{card['psnr']:.1f}" for card in cards)
-    assert f"128 numbers | PSNR | PCA: {pca} dB | {ours} dB |" in README
+    assert f"and 256 numbers | PSNR | PCA: {pca} dB | {ours} dB |" in README
 
 
 def test_convolutions_in_our_game():
