@@ -103,7 +103,7 @@ Game:
         to what was given before.
     game_class: A game of your own, as module:Class: the module is found from
         the current folder. --game then has arguments of that class; those that
-        only our game has are left out.
+        only our game has are left out, and a line names them.
 Optimisation:
     batch_size: Images in a step, which holds all their codes in memory.
     optimizer: adam; or muon: orthogonal steps of the dictionaries, and Adam at
