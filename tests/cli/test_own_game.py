@@ -133,7 +133,8 @@ def test_the_command_trains_it(tmp_path, rates):
 
 def test_the_command_says_what_it_leaves_out(capsys):
     given = {"epsilon": 2.0, "multistage": 30.0}
-    game = building.game({**given, "memory": 0.75}, 10, GAME_CLASS.split("=")[1])
+    name = GAME_CLASS.split("=")[1]
+    game = building.game({**given, "memory": 0.75}, 10, name)
     assert game.memory == 0.75
     assert "without epsilon, multistage" in capsys.readouterr().err
     parts = "studies.games:PartsOfMulti"
