@@ -139,6 +139,8 @@ def missing(table):
     keys = {row["key"] for row in table.rows}
     runs = plan.runs()
     count = sum(run.key not in keys for run in runs)
+    if not count:
+        return f"All {len(runs)} planned runs are measured."
     return f"Of {len(runs)} planned runs {count} are to be measured."
 
 

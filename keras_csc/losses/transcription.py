@@ -218,9 +218,9 @@ def multi(loop, num_classes, epsilon):
         ops.sum(ops.stack([real, other]), 1), ops.stack([total, total]), epsilon
     )
     shares = count / ops.maximum(total, LEAST_COUNT)
-    real, other = ops.unstack(wholes - ops.sum(shares * rates[:2], -1))
+    reductions = ops.unstack(wholes - ops.sum(shares * rates[:2], -1))
     distance = ops.sum(rates[2] - 0.5 * rates[0] - 0.5 * rates[1])
-    parts = real, other, distance
+    parts = *reductions, distance
     return sum(parts), wholes[0], wholes[1], *parts
 
 
