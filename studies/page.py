@@ -49,7 +49,9 @@ OF_STUDY = {
         *("nearest subspace", "zeros", *WHOLE),
     ),
     "players": (*IMAGES, *WHOLE),
+    "longer": (*IMAGES, "zeros", *WHOLE),
     "time": (*IMAGES, "zeros", "steps", "seconds"),
+    "features": (*IMAGES, "nearest subspace", "zeros", "seconds"),
 }
 # The first seed searches for rates: the page has what played with others, too.
 SEARCH = "players"

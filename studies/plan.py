@@ -118,6 +118,16 @@ def players():
                     yield player(name, data, rate, seed)
 
 
+LONGER = 30  # minutes
+
+
+def longer():
+    """Both on CIFAR-10 at the best rates of two minutes, with one seed."""
+    for name in PLAYERS:
+        run = player(name, "cifar10", BEST_RATES["cifar10", name])
+        yield run._replace(name=f"{run.name}, {LONGER} min", minutes=LONGER)
+
+
 # === Options of the game: short runs, each with a change ===
 
 # Steps of 64 images.
@@ -185,10 +195,20 @@ def front():
             yield changed(name, data, changes, more=("samples",))
 
 
-# === More time ===
+# === More time, more features ===
 
-# Of clothes half of what the flag file has; as many; four times as many.
+# Of a set's flag file.
 STEPS = {"fashion_mnist": (2000, 4000, 16000), "cifar10": (6000, 24000)}
+# Of the one with 256 features; the flag file has `WIDE_STEPS`.
+WIDE_STEPS = 5000
+STEPS_OF_WIDE = (300, 1250, WIDE_STEPS, 20000)
+
+
+def wide(steps, seed=0):
+    """A run of CIFAR-10 with 256 features."""
+    name = f"256 features, {steps:,} steps"
+    flags = flag_file("cifar10_256"), f"--steps={steps}"
+    return Run(name, "cifar10", "closed_loop", flags, seed)
 
 
 def time():
@@ -197,6 +217,17 @@ def time():
         for steps in counts:
             flags = flag_file(data), f"--steps={steps}"
             yield Run(f"{steps:,} steps", data, "closed_loop", flags)
+    yield from map(wide, STEPS_OF_WIDE)
+
+
+def features():
+    """256 features with the rate reduction and without it, for three seeds."""
+    for seed in SEEDS:
+        run = wide(WIDE_STEPS, seed)
+        yield run
+        yield run._replace(
+            name=f"{run.name}, {NO_RATE}", flags=(*run.flags, *parts(""))
+        )
 
 
 # === The published game ===
@@ -232,7 +263,9 @@ def published():
 
 STUDIES = {
     make.__name__: make
-    for make in (quality, players, game, front, time, published)
+    for make in (
+        *(quality, players, longer, game, front, time, features, published),
+    )
 }
 
 
