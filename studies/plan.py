@@ -198,7 +198,11 @@ def front():
 # === More time, more features ===
 
 # Of a set's flag file.
-STEPS = {"fashion_mnist": (2000, 4000, 16000), "cifar10": (6000, 24000)}
+STEPS = {
+    "digits": (100, 1000, 10000),
+    "fashion_mnist": (2000, 4000, 16000),
+    "cifar10": (6000, 24000),
+}
 # Of the one with 256 features; the flag file has `WIDE_STEPS`.
 WIDE_STEPS = 5000
 STEPS_OF_WIDE = (300, 1250, WIDE_STEPS, 20000)
