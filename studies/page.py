@@ -195,7 +195,7 @@ def page(table, text):
             part = PARTS[name](table)
         else:
             part = table_of_study(*name.split(), table)
-        return f"{match[1]}\n{part}\n"
+        return "\n".join(filter(None, (match[1], part))) + "\n"
 
     return re.sub(r"(<!-- (.+) -->)\n(?:.+\n)*", anew, text)
 
