@@ -118,7 +118,7 @@ def players():
                     yield player(name, data, rate, seed)
 
 
-LONGER = 30  # minutes
+LONGER = 20  # minutes
 
 
 def longer():
