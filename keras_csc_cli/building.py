@@ -27,6 +27,8 @@ from keras_csc.models.decoder import CALIBRATION
 from keras_csc.optimizers import DictionaryMuon
 from keras_csc.pixels import from_pixels
 from keras_csc.terminal import say
+from keras_csc.validation import check_bool
+from keras_csc.validation import check_integers
 
 # Most images of a split, for an evaluation or a density.
 MOST_IMAGES = 10_000
@@ -54,6 +56,7 @@ class Splits(dict):
         if model is None:
             config = presets.config(options.preset, **options.architecture)
             shape = config["image_shape"]
+            check_integers(1, length=3, image_shape=shape)
         else:
             shape = model.encoder.image_shape
         self.image_shape = tuple(shape)
@@ -131,6 +134,7 @@ def convolutions(options):
     names = "image_shape", "filters", "feature_dim", "kernel_size", "strides"
     given = [config[name] for name in (*names, "features", "lapped")]
     *shape, channels = config["image_shape"]
+    check_bool(nonnegative=config["nonnegative"])
     signs = 2 - config["nonnegative"]
     for filters, size, stride in zip(given[1], *check_architecture(*given)):
         images = (options.batch_size, *shape, channels)

@@ -52,7 +52,7 @@ def run(
     written = {}
     try:
         # A server takes a version at once: it is written last.
-        for form in sorted(formats, key="saved_model".__eq__):
+        for form in sorted(dict.fromkeys(formats), key="saved_model".__eq__):
             path = pathlib.Path(output, FOLDERS[form], name).absolute()
             if form == "saved_model":
                 how = {"card": card, "batch_sizes": sizes}

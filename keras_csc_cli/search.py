@@ -33,8 +33,9 @@ def embed(options):
     vectors = _vectors(model, files, shape)
     names = [str(file.relative_to(options.data_dir)) for file in files]
     output.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(output) as temporary:
-        np.savez(temporary, written_by=MARK, vectors=vectors, files=names)
+    # An open file: to a path that does not end so, NumPy would append `.npz`.
+    with replacing(output) as temporary, open(temporary, "wb") as file:
+        np.savez(file, written_by=MARK, vectors=vectors, files=names)
     print(f"Vectors of {len(files)} pictures: {output}")
 
 

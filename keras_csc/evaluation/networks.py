@@ -1,5 +1,7 @@
 """The networks whose features measure images, and the names they give."""
 
+import zipfile
+
 import keras
 import tensorflow as tf
 from keras import initializers
@@ -174,7 +176,10 @@ def classifier_extractor(path):
     """
     try:
         classifier = keras.saving.load_model(path, compile=False)
-    except (OSError, KeyError, TypeError, ValueError) as error:
+    except (
+        *(OSError, KeyError, TypeError, ValueError),
+        zipfile.BadZipFile,
+    ) as error:
         raise ValueError(
             f"{path} is not the file of an `ImageClassifier`: {error}"
         ) from error
