@@ -267,9 +267,11 @@ def published():
 
 STUDIES = {
     make.__name__: make
-    for make in (
-        *(quality, players, longer, game, front, time, features, published),
-    )
+    for make in [
+        *(quality, players, longer),
+        *(game, front, time, features),
+        published,
+    ]
 }
 
 

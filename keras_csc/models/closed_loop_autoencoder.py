@@ -27,8 +27,9 @@ class ClosedLoopAutoencoder(PresetModel):
     it first calls `initialize_from`. `decoder.calibrate(images)` before that
     keeps atoms of your own. `fit` runs on one device or under a `tf.distribute`
     strategy. The rate reduction is of the global batch, which need not divide
-    evenly. But every replica must be given an image, or `fit`, `evaluate` and
-    `predict` stop with an error that says so.
+    evenly, except for the first one of `fit` and `evaluate`. Every replica must
+    be given an image, or `fit`, `evaluate` and `predict` stop with an error
+    that says so.
 
     `fit` logs the terms of the game, such as `objective`. It also logs `loss`,
     for `TerminateOnNaN`: the last batch's objective, or NaN if one of its terms
@@ -309,6 +310,10 @@ class ClosedLoopAutoencoder(PresetModel):
     @property
     def metrics(self):
         return [*self.train_metrics, self.psnr, self.cosine]
+
+    def get_metrics_result(self):
+        """What `evaluate` returns: of all images, whatever replicas had."""
+        return {m.name: m.result() for m in (self.psnr, self.cosine)}
 
     def save_own_variables(self, store):
         """Saves the density, and the memory of the game."""

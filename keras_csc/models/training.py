@@ -187,4 +187,4 @@ def test_step(model, data):
     features_again = model.encoder.run_stages(regenerated).features
     model.psnr.update_state(images, regenerated)
     model.cosine.update_state(keras.ops.sum(features * features_again, -1))
-    return {m.name: m.result() for m in (model.psnr, model.cosine)}
+    return model.get_metrics_result()

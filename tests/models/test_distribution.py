@@ -103,6 +103,13 @@ def test_fit_and_evaluate_agree_under_a_strategy(mirrored):
         scores = model.evaluate(
             images, batch_size=8, verbose=0, return_dict=True
         )
+        # The last batch is of 3 and 2 images.
+        scores |= {
+            f"uneven {name}": value
+            for name, value in model.evaluate(
+                images[:13], batch_size=8, verbose=0, return_dict=True
+            ).items()
+        }
         assert model.step == 2
         runs.append((all_weights(model), history, scores))
     (expected, history, scores), (weights, other_history, others) = runs
