@@ -32,6 +32,7 @@ from keras_csc.validation import check_integers
 
 # Most images of a split, for an evaluation or a density.
 MOST_IMAGES = 10_000
+NEIGHBORS = 3  # of `metrics.precision_recall`, which needs another image
 FIRST_ATOMS = {
     "patches": initialize_from_patches,
     "principal": initialize_from,
@@ -265,7 +266,7 @@ def check(options):
             )
 
 
-def check_metrics(names, splits, model):
+def check_metrics(names, splits, model, split="test", limit=MOST_IMAGES):
     """Raises `UsageError` for metrics that data or model can't have."""
     classes = splits.num_classes or 0
     if {"classes", "classifier"} & set(names) and classes < 2:
@@ -278,4 +279,11 @@ def check_metrics(names, splits, model):
             "--metrics=samples is for models with one feature vector an "
             f"image, and this one has features={model.encoder.features}. "
             "Leave samples out."
+        )
+    count = min(splits[split].size, limit)
+    if {"classifier", "samples"} & set(names) and count <= NEIGHBORS:
+        raise UsageError(
+            "--metrics=classifier and --metrics=samples need more than "
+            f"{NEIGHBORS} images, and have {count} of the split {split}. Leave "
+            "them out, or give a larger --evaluation_limit or more images."
         )

@@ -101,7 +101,7 @@ Metrics:
     **OPEN,
     output=(None, kinds.PATH),
     checkpoint=False,
-    evaluation_limit=(None, Integer(1, 1_000_000)),
+    evaluation_limit=(None, Integer(1, 100_000)),
     metrics=(None, kinds.choices(METRICS)),
 )
 REPORT = kinds.Command(

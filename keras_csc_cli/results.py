@@ -128,8 +128,8 @@ def evaluate(
         Dict of the figures, as in the file.
     """
     names = options.metrics if metrics is None else metrics
-    building.check_metrics(names, splits, model)
     limit = getattr(options, "evaluation_limit", building.MOST_IMAGES)
+    building.check_metrics(names, splits, model, split, limit)
     networks = _networks(names, splits, options.workdir or folder)
     images, labels = splits.arrays(split, limit)
     train = splits.arrays("train", limit)

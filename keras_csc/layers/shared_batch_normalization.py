@@ -5,6 +5,7 @@ from keras_csc.ops.tensors import at_least_float32
 from keras_csc.replicas import num_replicas
 from keras_csc.replicas import replica_sum
 from keras_csc.validation import check_bool
+from keras_csc.validation import check_integer
 from keras_csc.validation import check_number
 
 
@@ -32,7 +33,8 @@ class SharedBatchNormalization(keras.layers.BatchNormalization):
         center: bool, whether there is an offset `β`.
         scale: bool, whether there is a scale `γ`.
         isotropic: bool, whether `v` is the mean of all channels' variances.
-        **kwargs: of Keras's layer, whose `axis` and `renorm` have no effect.
+        **kwargs: of Keras's layer, whose `axis` must be -1, and whose `renorm`
+            has no effect.
 
     Call arguments:
         inputs: tensor `(batch, ..., channels)`.
@@ -63,6 +65,7 @@ class SharedBatchNormalization(keras.layers.BatchNormalization):
         check_number("[0, 1)", momentum=momentum)
         check_number("(0, inf)", epsilon=epsilon)
         check_bool(center=center, scale=scale, isotropic=isotropic)
+        check_integer(-1, -1, axis=kwargs.get("axis", -1))
         super().__init__(
             momentum=momentum,
             epsilon=epsilon,

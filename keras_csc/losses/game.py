@@ -39,6 +39,7 @@ class Loop:
         self._memory = memory
         self._last = last
         self._weight = None
+        self._remembered = {}
 
     @property
     def z(self):
@@ -73,12 +74,17 @@ class Loop:
         Args:
             moments: of this replica: tensors that add up over images, as a
                 dict whose names are in the game's `moment_shapes`. Without a
-                memory, any structure of tensors.
+                memory, any structure of tensors. A memory takes a name once
+                a step: the second term that asks for it gets the same sums.
         """
-        moments = replica_sum(moments)
         if self._memory is None:
-            return moments
-        return self._memory(moments, training=self._last)
+            return replica_sum(moments)
+        new = {n: m for n, m in moments.items() if n not in self._remembered}
+        if new:
+            self._remembered |= self._memory(
+                replica_sum(new), training=self._last
+            )
+        return {name: self._remembered[name] for name in moments}
 
     def residuals(self):
         """List of `E_l`, scalars: what every stage's codes leave of its input.

@@ -27,9 +27,8 @@ class ClosedLoopAutoencoder(PresetModel):
     it first calls `initialize_from`. `decoder.calibrate(images)` before that
     keeps atoms of your own. `fit` runs on one device or under a `tf.distribute`
     strategy. The rate reduction is of the global batch, which need not divide
-    evenly, except for the first one of `fit` and `evaluate`. Every replica must
-    be given an image, or `fit`, `evaluate` and `predict` stop with an error
-    that says so.
+    evenly. But every replica must be given an image, or `fit`, `evaluate` and
+    `predict` stop with an error that says so.
 
     `fit` logs the terms of the game, such as `objective`. It also logs `loss`,
     for `TerminateOnNaN`: the last batch's objective, or NaN if one of its terms
@@ -135,6 +134,13 @@ class ClosedLoopAutoencoder(PresetModel):
         if not self.decoder.built:
             self.decoder.build((None, *self.decoder.features_shape))
         self.built = True
+
+    def _maybe_symbolic_build(self, **kwargs):
+        """Nothing: weights are there already.
+
+        Under a strategy Keras would build the model from a first batch, which
+        would have to divide evenly.
+        """
 
     def make_weights(self):
         """Builds the model, if it is not, for the images that it accepts."""

@@ -102,13 +102,14 @@ def compile_from_config(model, config):
 
 
 @functools.wraps(keras.Model.fit)
-def fit(model, x=None, y=None, *args, **kwargs):
+def fit(model, *args, **kwargs):
+    given = inspect.signature(keras.Model.fit).bind(model, *args, **kwargs)
     if not model.compiled:
-        return keras.Model.fit(model, x, y)  # It says so.
+        return keras.Model.fit(model, *args, **kwargs)  # It says so.
     with inputs.value_errors():
-        x = training_data.inspected_for_fit(model, x, y, kwargs)
+        training_data.inspect_for_fit(model, given.arguments)
         model.density = None
-        return keras.Model.fit(model, x, y, *args, **kwargs)
+        return keras.Model.fit(*given.args, **given.kwargs)
 
 
 @functools.wraps(keras.Model.train_on_batch)

@@ -146,9 +146,13 @@ def start_from(model, images, tell=warnings.warn):
         model.decoder.calibrate(images[:CALIBRATION])
 
 
-def inspected_for_fit(model, x, y, given):
-    """`inspected`, with the validation data; new weights start from `x`."""
-    x = inspected(model, x, y, given, labelled=True)
+def inspect_for_fit(model, given):
+    """`inspected` arguments, and validation data; new weights start from `x`.
+
+    `given` is a dict of the call's arguments, whose data it replaces.
+    """
+    x = given.get("x")
+    x = inspected(model, x, given.get("y"), given, labelled=True)
     if (validation := given.get("validation_data")) is not None:
         images, labels, weights = keras.utils.unpack_x_y_sample_weight(
             validation
@@ -157,7 +161,7 @@ def inspected_for_fit(model, x, y, given):
         given["validation_data"] = images, labels
     if model.step == 0 and not model.decoder.calibrated:
         x = start(model, x)
-    return x
+    given["x"] = x
 
 
 def checked_game(game, alternating):

@@ -188,6 +188,12 @@ def test_a_classifier_needs_labels(monkeypatch):
         building.check_metrics(["classes"], Splits(options), None)
 
 
+def test_a_few_images_have_no_neighbours(run):
+    for metric in ("classifier", "samples"):
+        with pytest.raises(ValueError, match="more than 3 images, and have 2"):
+            evaluate.evaluate(run, metrics=[metric], evaluation_limit=2)
+
+
 def test_other_images_have_a_new_folder(run, tmp_path, unmeasured):
     before = runs.contents(run)
     folder = tmp_path / "other"

@@ -49,7 +49,7 @@ def test_a_picture_is_found(folder, of_sort, capsys, tmp_path):
         assert len(lines) == 3 and str(query) not in " ".join(lines)
         cosines = [float(line.split()[0]) for line in lines]
         assert cosines == sorted(cosines, reverse=True) and cosines[0] < 0.999
-    output = tmp_path / "vectors.npz"
+    output = tmp_path / "vectors.NPZ"
     search.embed(runs.given("embed", output=output, **given))
     with np.load(output) as found:
         files, vectors = found["files"].tolist(), found["vectors"]

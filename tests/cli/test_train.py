@@ -251,6 +251,8 @@ def test_last_checkpoint_is_evaluated_on_images_of_other_classes(
         (["--dataset=digit"], "did you mean digits"),
         (["--dataset=mnist", "--data_dir=/nowhere"], "tfds build mnist"),
         (["--architecture=sparsity=1e400"], "`sparsity` must be .*inf"),
+        (["--architecture=image_shape=16"], "`image_shape` must be 3"),
+        (["--architecture=nonnegative=maybe"], "`nonnegative` must be True"),
         (["--batch_size=5000"], "in \\[1, 1330\\], the number of train"),
         (["--batch_size=33", "--strategy=mirrored"], "number of replicas .2"),
         (

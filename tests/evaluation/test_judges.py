@@ -73,6 +73,7 @@ def test_bad_classifiers(tmp_path):
     keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]).save(other)
     with pytest.raises(ValueError, match="ImageClassifier.*Sequential"):
         classifier_extractor(other)
-    other.write_bytes(b"rubbish")
-    with pytest.raises(ValueError, match="other.keras is not the file of"):
-        classifier_extractor(other)
+    for damaged in (b"rubbish", other.read_bytes()[:-100]):
+        other.write_bytes(damaged)
+        with pytest.raises(ValueError, match="other.keras is not the file of"):
+            classifier_extractor(other)

@@ -142,7 +142,7 @@ def test_a_saved_model_of_a_preset_says_what_its_card_did(
     export.run(
         finished_run,
         name="mine",
-        formats=["preset"],
+        formats=["preset", "preset"],  # as good as one
         output=tmp_path,
         licence="Images: CC0. Weights: mine.",
     )

@@ -53,6 +53,11 @@ def test_layer_agrees_with_that_of_keras(center, scale, dtype, tolerance):
     )
 
 
+def test_another_axis_is_an_error():
+    with pytest.raises(ValueError, match="`axis` must be at most -1"):
+        SharedBatchNormalization(axis=1)
+
+
 def test_isotropic_normalisation_is_that_of_the_mean_variance():
     layer = SharedBatchNormalization(isotropic=True)
     layer.build((None, 4, 5, 3))

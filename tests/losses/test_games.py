@@ -237,6 +237,16 @@ def test_rates_are_those_of_all_rows_with_fading_weights(momentum, objective):
             )
 
 
+def test_two_terms_may_ask_for_the_same_moment():
+    memory = MomentMemory({"sum": (2,)}, 0.5, "float64")
+    for expected in ([1.0, 2.0], [1.5, 3.0]):
+        features = EncoderOutput(tf.zeros((3, 2)), [], [])
+        loop = Loop(features, memory=memory)
+        for _ in range(2):
+            sums = loop.sums({"sum": tf.constant([1.0, 2.0], "float64")})
+            np.testing.assert_array_equal(sums["sum"], expected)
+
+
 def test_a_memory_fades():
     for momentum in (np.nan, 1.0, -0.1):
         with pytest.raises(ValueError, match="`momentum` must be"):

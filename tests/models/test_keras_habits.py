@@ -125,6 +125,13 @@ def test_what_keras_takes_and_does_nothing_here_is_refused(method, given, word):
         getattr(compiled(), method)(**given)
 
 
+def test_validation_data_may_have_a_place_instead_of_a_name():
+    """It has the eighth: `fit(x, y, batch_size, ...)`."""
+    defaults = (None, 1, "auto", None, 0.0)
+    with pytest.raises(ValueError, match="images"):
+        compiled().fit(IMAGES, LABELS, *defaults, (IMAGES + 300, LABELS))
+
+
 def test_keras_stops_on_nan():
     model, (images, _) = compiled(), small_batch(n=4)
     kernel = model.encoder.head.kernel
