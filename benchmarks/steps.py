@@ -6,7 +6,8 @@
 
 A name is of a flag file; what follows it are arguments of --architecture, of
 this tree's step alone. Every step is measured in a process of its own, in
-turns, on one core. Writes benchmarks/results.json.
+turns, on one core, and its operations are counted. Writes
+benchmarks/results.json.
 
 With --peer=torch it is the published game's step, CTRL-Multi of 96, 64 and 128
 filters of 4x4, beside PyTorch's best of three: as it is, with channels last,
@@ -170,13 +171,14 @@ def beside_trees(names):
     for name in names:
         file, _, changes = name.partition(",")
         arguments = [f"--flagfile={file}.flags", "--dtype_policy=float32"]
+        own = [f"--architecture={changes}"] if changes else []
+        given = {"here": [*arguments, *own], "before": arguments}
         times = {tree: [] for tree in trees}
         for _ in range(_ROUNDS.value):
             for tree, path in trees.items():
-                own = [f"--architecture={changes}"] if changes else []
-                given = [*arguments, *(own if tree == "here" else [])]
-                times[tree].append(printed(path, given))
-        row = {"step": name}
+                times[tree].append(printed(path, given[tree]))
+        operations, _ = printed(trees["here"], given["here"], PEAK)
+        row = {"step": name, "gflop": operations / 1e9}
         for tree, values in times.items():
             row[f"{tree}_ms"] = 1000 * statistics.median(values)
         if _AGAINST.value:
@@ -185,7 +187,8 @@ def beside_trees(names):
     columns = list(rows[0])
     for row in rows:
         row["against"] = _commit(trees["before"]) if "before" in trees else None
-    measuring.report("steps", rows, columns)
+    name = "steps" if _AGAINST.value else "steps_alone"
+    measuring.report(name, rows, columns)
 
 
 if __name__ == "__main__":
