@@ -280,10 +280,12 @@ def check_metrics(names, splits, model, split="test", limit=MOST_IMAGES):
             f"image, and this one has features={model.encoder.features}. "
             "Leave samples out."
         )
-    count = min(splits[split].size, limit)
-    if {"classifier", "samples"} & set(names) and count <= NEIGHBORS:
-        raise UsageError(
-            "--metrics=classifier and --metrics=samples need more than "
-            f"{NEIGHBORS} images, and have {count} of the split {split}. Leave "
-            "them out, or give a larger --evaluation_limit or more images."
-        )
+    if {"classifier", "samples"} & set(names):
+        count = min(splits[split].size, limit)
+        if count <= NEIGHBORS:
+            raise UsageError(
+                "--metrics=classifier and --metrics=samples need more than "
+                f"{NEIGHBORS} images, and have {count} of the split {split}. "
+                "Leave them out, or give a larger --evaluation_limit or more "
+                "images."
+            )
