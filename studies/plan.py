@@ -118,14 +118,25 @@ def players():
                     yield player(name, data, rate, seed)
 
 
+# On CIFAR-10, with a search of its own.
 LONGER = 20  # minutes
+LONGER_RATES = (0.01, 0.003, 0.03)
+BEST_LONGER = {OURS: 0.01, CONV: 0.01}
+
+
+def long_player(name, rate, seed=0):
+    """A long run on CIFAR-10 at a learning rate."""
+    run = player(name, "cifar10", rate, seed)
+    return run._replace(name=f"{run.name}, {LONGER} min", minutes=LONGER)
 
 
 def longer():
-    """Both on CIFAR-10 at the best rates of two minutes, with one seed."""
-    for name in PLAYERS:
-        run = player(name, "cifar10", BEST_RATES["cifar10", name])
-        yield run._replace(name=f"{run.name}, {LONGER} min", minutes=LONGER)
+    """As `players`, on CIFAR-10 alone."""
+    for seed in SEEDS:
+        for name in PLAYERS:
+            best = (BEST_LONGER[name],)
+            for rate in best if seed else LONGER_RATES:
+                yield long_player(name, rate, seed)
 
 
 # === Options of the game: short runs, each with a change ===
@@ -206,12 +217,14 @@ STEPS = {
 # Of the one with 256 features; the flag file has `WIDE_STEPS`.
 WIDE_STEPS = 5000
 STEPS_OF_WIDE = (300, 1250, WIDE_STEPS, 20000)
+# The same without labels; the flag file has the second.
+STEPS_WITHOUT_LABELS = (600, 2500, 10000)
 
 
-def wide(steps, seed=0):
+def wide(steps, seed=0, file="cifar10_256", about=""):
     """A run of CIFAR-10 with 256 features."""
-    name = f"256 features, {steps:,} steps"
-    flags = flag_file("cifar10_256"), f"--steps={steps}"
+    name = f"256 features{about}, {steps:,} steps"
+    flags = flag_file(file), f"--steps={steps}"
     return Run(name, "cifar10", "closed_loop", flags, seed)
 
 
@@ -222,6 +235,8 @@ def time():
             flags = flag_file(data), f"--steps={steps}"
             yield Run(f"{steps:,} steps", data, "closed_loop", flags)
     yield from map(wide, STEPS_OF_WIDE)
+    for steps in STEPS_WITHOUT_LABELS:
+        yield wide(steps, file="cifar10_unlabelled", about=" without labels")
 
 
 def features():
