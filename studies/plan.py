@@ -120,8 +120,8 @@ def players():
 
 # On CIFAR-10, with a search of its own.
 LONGER = 20  # minutes
-LONGER_RATES = (0.01, 0.003, 0.03)
-BEST_LONGER = {OURS: 0.01, CONV: 0.01}
+LONGER_RATES = {OURS: (0.01, 0.003), CONV: (0.01, 0.003, 0.001)}
+BEST_LONGER = {OURS: 0.01, CONV: 0.003}
 
 
 def long_player(name, rate, seed=0):
@@ -135,7 +135,7 @@ def longer():
     for seed in SEEDS:
         for name in PLAYERS:
             best = (BEST_LONGER[name],)
-            for rate in best if seed else LONGER_RATES:
+            for rate in best if seed else LONGER_RATES[name]:
                 yield long_player(name, rate, seed)
 
 
