@@ -154,6 +154,7 @@ class Encoder(Player):
     def _make_layers(self):
         stages = range(len(self.filters))
         constraint = "tight_frame" if self.tight_frame else "unit_atoms"
+        last = stages[-1]
         sparsity = of_every_stage(len(stages), sparsity=self._sparsity)
         zeros = of_every_stage(len(stages), zeros=self.zeros)
         self.coding_layers = [
@@ -175,6 +176,7 @@ class Encoder(Player):
         self.normalizations = [
             SharedBatchNormalization(
                 isotropic=self.tight_frame,
+                center=stage == last or not self.tight_frame,
                 scale=not self.tight_frame,
                 dtype=self.dtype_policy,
                 name=f"normalization_{stage + 1}",
