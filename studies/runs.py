@@ -18,6 +18,9 @@ TABLE = HERE / "results.json"
 LONGEST_KEY = 180
 SETS = ("fashion_mnist", "cifar10")
 SEEDS = (0, 1, 2)
+# What no flag says of sparse coding networks of tight frames. Where it is
+# another, so are their runs.
+NETWORK = "an offset in the last stage"
 # Flags that are given several times, for some arguments each.
 ADDING = ("--architecture", "--game")
 
@@ -84,7 +87,11 @@ def settings(run):
         for flag, values in arguments.items()
         for name, value in sorted(values.items())
     ]
-    return joined + [single[name] for name in sorted(single)]
+    network = []
+    tight = arguments["--architecture"].get("tight_frame") != ["false"]
+    if run.kind == "closed_loop" and tight:
+        network = [NETWORK]
+    return joined + network + [single[name] for name in sorted(single)]
 
 
 def flag_file(name):

@@ -46,6 +46,8 @@ class Encoder(Player):
     divides all channels by one deviation. Then only the thresholds of a stage
     change distances much. The finest details of an image are
     mostly noise, and stay as small in the features as they are in the image.
+    It has an offset `β` in the last stage alone. Offsets below would grow until
+    the codes above are large constants, which no threshold and no sign changes.
     `λ` is absolute, in the units of the stage's input: crops and tiles of an
     image have its codes. Above the first stage the unit is the deviation of
     this input.
