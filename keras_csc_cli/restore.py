@@ -102,6 +102,11 @@ def _check_output(path, overwrite):
 
 def _jobs_of_folder(options, source, target):
     """Lists `(image, output)` of a folder's images."""
+    if target.exists() and (not target.is_dir() or target.samefile(source)):
+        raise UsageError(
+            f"--output={target} must be another folder than --image={source}, "
+            "or one that does not exist."
+        )
     left_out = LeftOut(str(source))
     names = find_images(str(source), left_out)
     # Pictures that were written into the folder itself are left out.

@@ -154,6 +154,15 @@ def test_what_was_restored_into_the_folder_is_no_image_of_it(grey):
     assert restore.main(inside) == []  # grey.png is there
 
 
+def test_a_folder_is_not_restored_into_itself_or_a_file(grey):
+    folder, before = grey.parent, grey.read_bytes()
+    for output in (folder / ".." / folder.name, grey):
+        given = options(noise=25.0, image=folder, output=output, overwrite=True)
+        with pytest.raises(UsageError, match="must be another folder"):
+            restore.main(given)
+    assert grey.read_bytes() == before
+
+
 def test_transparent_pixels_are_missing(tmp_path, capfd):
     """The image is then without transparency."""
     alpha = np.full((HEIGHT, WIDTH, 1), 255, "uint8")

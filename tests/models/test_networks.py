@@ -152,3 +152,18 @@ def test_inference_with_the_moments_of_the_batch_is_training():
         layer.moving_mean.assign(moments[0])
         layer.moving_variance.assign(moments[1])
     np.testing.assert_allclose(encoder(images), output.features, atol=1e-5)
+
+
+@pytest.mark.parametrize("tight_frame, below", [(True, 0), (False, 1)])
+def test_only_the_last_stage_of_tight_frames_has_an_offset(tight_frame, below):
+    encoder = Encoder(**{**SMALL, "tight_frame": tight_frame})
+    images = images_of_six()
+    encoder.build(images.shape)
+    for weight in encoder.weights:
+        if weight.name == "beta":
+            weight.assign(np.ones(weight.shape))
+    _, *given, last = encoder.activations(images, training=True).inputs
+    assert given
+    for signal in given:
+        np.testing.assert_allclose(np.mean(signal, (0, 1, 2)), below, atol=1e-5)
+    np.testing.assert_allclose(np.mean(last, (0, 1, 2)), 1, atol=1e-5)
