@@ -80,7 +80,9 @@ def state_of(model):
     if not model.compiled:
         return {"model": list(model.weights)}
     memory = getattr(model, "moment_memory", None)
-    optimizers = getattr(model, "optimizers", [model.optimizer])
+    optimizers = getattr(model, "optimizers", None) or [model.optimizer]
+    if optimizers == [model.optimizer] and not model.optimizer.built:
+        model.optimizer.build(model.trainable_variables)
     return {
         "model": list(model.weights),
         "memory": list(memory.variables.values()) if memory else [],

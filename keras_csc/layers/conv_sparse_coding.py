@@ -13,6 +13,7 @@ from keras_csc.ops import sparse_code
 from keras_csc.ops import synthesis
 from keras_csc.ops.program import precise_program
 from keras_csc.ops.tensors import as_dtype_of
+from keras_csc.ops.tensors import as_floats
 from keras_csc.ops.tensors import at_least_float32
 from keras_csc.validation import check_bool
 from keras_csc.validation import check_integer
@@ -265,6 +266,7 @@ class ConvSparseCoding2D(DictionaryLayer):
             image_size: `(height, width)`, by default as in
                 `ops.synthesis_size`.
         """
+        codes = as_floats(codes)
         return synthesis(
             codes,
             as_dtype_of(self.dictionary(), codes),

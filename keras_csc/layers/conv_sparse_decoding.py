@@ -7,6 +7,7 @@ from keras_csc.ops import synthesis
 from keras_csc.ops import synthesis_size
 from keras_csc.ops.sizes import check_code_size
 from keras_csc.ops.tensors import as_dtype_of
+from keras_csc.ops.tensors import as_floats
 from keras_csc.validation import check_integer
 
 
@@ -110,6 +111,7 @@ class ConvSparseDecoding2D(DictionaryLayer):
         kernel = self.kernel
         if isinstance(self._coding_layer(), ConvSparseCoding2D):
             kernel = self._coding_layer().dictionary(training)
+        codes = as_floats(codes)
         kernel = as_dtype_of(kernel, codes)
         return synthesis(codes, kernel, image_size, self.strides, self.padding)
 

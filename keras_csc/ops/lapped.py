@@ -4,6 +4,8 @@ import numpy as np
 from keras import ops
 from scipy.fft import dct
 
+from keras_csc.ops.tensors import as_floats
+
 
 def prefilter(images, block):
     """Mixes the pixels around the borders of blocks, before they are coded.
@@ -60,6 +62,7 @@ def _along_both_axes(images, matrix, block):
             "Images must be of whole blocks, whose side is even. "
             f"Received: {tuple(images.shape)}, of blocks of {block}"
         )
+    images = as_floats(images)
     batch, height, width, channels = ops.shape(images)
     ends, inner = _split(images, block // 2, 1)
     rows = ops.reshape(inner, (-1, block, width * channels))

@@ -12,6 +12,14 @@ def at_least_float32(tensor):
     return ops.cast(tensor, at_least_float32_of(tensor.dtype))
 
 
+def as_floats(tensor):
+    """Casts integers to float32, and leaves floats of any precision."""
+    tensor = ops.convert_to_tensor(tensor)
+    if keras.backend.is_float_dtype(tensor.dtype):
+        return tensor
+    return ops.cast(tensor, "float32")
+
+
 def at_least_float32_of(dtype):
     """Name of the type that `at_least_float32` makes of another."""
     dtype = keras.backend.standardize_dtype(dtype)

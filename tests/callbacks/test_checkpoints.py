@@ -1,6 +1,7 @@
 """Checkpoints that are passed over, and the steps of those that are saved."""
 
 import keras
+import numpy as np
 import pytest
 
 from keras_csc.callbacks import TrainingCheckpoint
@@ -59,3 +60,18 @@ def test_steps_between_checkpoints(tmp_path, model, first, at_once, expected):
         steps.assign(step)
         callbacks.on_train_batch_end(step)
     assert checkpoint.steps() == expected
+
+
+def test_a_plain_model_is_restored_before_its_first_fit(tmp_path):
+    images, targets = np.ones((4, 3), "float32"), np.ones((4, 2), "float32")
+    models = []
+    for _ in range(2):
+        dense = keras.layers.Dense(2)
+        models.append(keras.Sequential([keras.Input((3,)), dense]))
+        models[-1].compile("adam", "mse")
+    saved, model = models
+    checkpoint = TrainingCheckpoint(tmp_path, every_steps=1)
+    saved.fit(images, targets, batch_size=2, callbacks=[checkpoint], verbose=0)
+    assert TrainingCheckpoint(tmp_path).restore(model) == 2
+    for one, other in zip(saved.get_weights(), model.get_weights()):
+        np.testing.assert_array_equal(one, other)

@@ -443,3 +443,11 @@ def test_another_prox_solves_another_program():
             function()
     with pytest.raises(ValueError, match="`prox` goes with"):
         ConvSparseCoding2D(5, 3, prox=of_places, nonnegative=True)
+
+
+def test_codes_of_integers_draw_as_codes_of_floats():
+    layer = ConvSparseCoding2D(4, 3)
+    layer.build((None, 8, 7, 2))
+    codes = np.random.default_rng(0).integers(-3, 4, (2, 8, 7, 4))
+    for draw in (layer.synthesize, ConvSparseDecoding2D(coding_layer=layer)):
+        np.testing.assert_array_equal(draw(codes), draw(codes.astype("float32")))
