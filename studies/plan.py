@@ -85,7 +85,7 @@ PLAYERS_MINUTES = {"digits": 1, "fashion_mnist": 2, "cifar10": 2}
 LEARNING_RATES = (0.03, 0.01, 0.1)
 # At which the first seed has the highest same class.
 BEST_RATES = {
-    ("digits", OURS): 0.1,
+    ("digits", OURS): 0.01,
     ("digits", CONV): 0.03,
     ("fashion_mnist", OURS): 0.03,
     ("fashion_mnist", CONV): 0.1,
