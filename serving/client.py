@@ -148,6 +148,10 @@ def inputs_of(options):
     if options.command == "decode":
         return {"features": _read_features(options.features)}
     if sends_files(options):
+        if options.size or options.colour:
+            raise Mistake(
+                "--size and --colour are of pixels to send: give --pixels, too."
+            )
         return {"image_bytes": [content_of(path) for path in options.files]}
     images = [
         read_image(p, options.size, options.colour) for p in options.files

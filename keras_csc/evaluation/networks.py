@@ -65,13 +65,14 @@ class ImageClassifier(keras.Model):
                 3,
                 padding="same",
                 use_bias=False,
+                data_format="channels_last",
                 kernel_initializer=initializers.HeNormal(seed + number),
             )
             self.body.add(convolution)
             self.body.add(layers.BatchNormalization(momentum=0.9))
             self.body.add(layers.ReLU())
-            self.body.add(layers.MaxPooling2D())
-        self.body.add(layers.GlobalAveragePooling2D())
+            self.body.add(layers.MaxPooling2D(data_format="channels_last"))
+        self.body.add(layers.GlobalAveragePooling2D("channels_last"))
         self.head = layers.Dense(
             num_classes,
             kernel_initializer=initializers.GlorotUniform(seed),

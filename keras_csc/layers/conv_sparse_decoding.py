@@ -9,6 +9,7 @@ from keras_csc.ops.sizes import check_code_size
 from keras_csc.ops.tensors import as_dtype_of
 from keras_csc.ops.tensors import as_floats
 from keras_csc.validation import check_integer
+from keras_csc.validation import shown
 
 
 @keras.saving.register_keras_serializable(package="keras_csc")
@@ -31,7 +32,10 @@ class ConvSparseDecoding2D(DictionaryLayer):
         kernel_constraint: constraint of the dictionary, as in
             `ConvSparseCoding2D`.
         coding_layer: `ConvSparseCoding2D`, or a `keras.layers.Conv2D` with a
-            square kernel, in the place of all of the above.
+            square kernel and the channels last, without dilation or groups, in
+            the place of all of the above. A layer with it is restored only in
+            one model with that layer, and neither in a nested one nor by
+            `clone_model`.
 
     Call arguments:
         codes: tensor `(batch, code_height, code_width, filters)`.
@@ -72,8 +76,9 @@ class ConvSparseDecoding2D(DictionaryLayer):
         **kwargs,
     ):
         if isinstance(coding_layer, dict):
-            coding_layer = keras.saving.deserialize_keras_object(coding_layer)
+            coding_layer = _restored(coding_layer)
         if coding_layer is not None:
+            _check_coding_layer(coding_layer)
             padding = coding_layer.padding
             # Tuples of a Conv2D.
             strides = np.ravel(coding_layer.strides)[0].item()
@@ -136,6 +141,41 @@ class ConvSparseDecoding2D(DictionaryLayer):
     def get_config(self):
         if self._coding_layer() is None:
             return {**super().get_config(), "channels": self.channels}
-        # Keras restores one layer where a model holds it twice.
         coding = keras.saving.serialize_keras_object(self._coding_layer())
         return {**keras.layers.Layer.get_config(self), "coding_layer": coding}
+
+
+def _check_coding_layer(layer):
+    """Raises `ValueError` for a layer whose atoms can't be drawn with."""
+    if isinstance(layer, ConvSparseCoding2D):
+        return
+    fits = isinstance(layer, keras.layers.Conv2D) and (
+        len({*layer.kernel_size}) == len({*layer.strides}) == 1
+        and layer.dilation_rate == (1, 1)
+        and layer.groups == 1
+        and layer.data_format == "channels_last"
+    )
+    if not fits:
+        raise ValueError(
+            "`coding_layer` must be a `ConvSparseCoding2D` or a `Conv2D` with "
+            "a square kernel, equal strides and the channels last, without "
+            f"dilation or groups. Received: {shown(layer)}"
+        )
+
+
+def _restored(config):
+    """The coding layer that a model has restored before.
+
+    Keras finds it by an identifier of the configuration. Where it finds none
+    it makes a layer of what else stands there: here of nothing, which fails.
+    """
+    try:
+        return keras.saving.deserialize_keras_object({**config, "config": {}})
+    except TypeError:
+        raise ValueError(
+            "A copy of a `ConvSparseDecoding2D` with a `coding_layer` would "
+            "draw with other atoms than that layer has. Keras restores it in "
+            "one model with the layer, and neither in a nested one nor by "
+            "`clone_model` or `from_config`: make the model anew with that "
+            "layer, and call `load_weights`."
+        ) from None

@@ -80,8 +80,8 @@ def nearest_images(images, others):
     show the distances of test images and of their reconstructions beside it.
 
     Args:
-        images: floats of shape `(n, height, width, channels)`.
-        others: floats of shape `(m, height, width, channels)`.
+        images: numbers of shape `(n, height, width, channels)`.
+        others: numbers of shape `(m, height, width, channels)`.
 
     Returns:
         `(distances, indices)`: float and int arrays `(n,)`.
@@ -93,7 +93,7 @@ def nearest_images(images, others):
     indices = search.kneighbors(rows, return_distance=False)[:, 0]
     # The search's distances come from products: 0 would not be 0.
     distances = [
-        np.sqrt(np.mean(np.square(row - columns[index], dtype="float64")))
+        np.sqrt(np.mean(np.subtract(row, columns[index], dtype="float64") ** 2))
         for row, index in zip(rows, indices)
     ]
     return np.array(distances), indices

@@ -403,6 +403,34 @@ def test_a_layer_draws_with_the_atoms_of_another(coding, tmp_path):
     assert len(loaded.weights) == len(model.weights)
     expected = model(images((8, 10)))
     np.testing.assert_array_equal(loaded(images((8, 10))), expected)
+    with pytest.raises(TypeError, match="draw with other atoms"):
+        keras.models.clone_model(model)
+    inputs = keras.Input((None, None, 4))
+    parts = (
+        keras.Model(signal, coding(signal)),
+        keras.Model(inputs, layer(inputs)),
+    )
+    keras.Model(signal, parts[1](parts[0](signal))).save(tmp_path / "m.keras")
+    with pytest.raises(TypeError, match="draw with other atoms"):
+        keras.saving.load_model(tmp_path / "m.keras")
+
+
+@pytest.mark.parametrize(
+    "coding",
+    [
+        keras.layers.Conv2D(4, (3, 5)),
+        keras.layers.Conv2D(4, 3, strides=(1, 2)),
+        keras.layers.Conv2D(4, 3, dilation_rate=2),
+        keras.layers.Conv2D(4, 3, groups=2),
+        keras.layers.Conv2D(4, 3, data_format="channels_first"),
+        keras.layers.Conv2DTranspose(4, 3),
+        keras.layers.Dense(4),
+    ],
+    ids=["kernel", "strides", "dilation", "groups", "first", "up", "dense"],
+)
+def test_atoms_of_other_layers_are_refused(coding):
+    with pytest.raises(ValueError, match="`coding_layer` must be"):
+        ConvSparseDecoding2D(coding_layer=coding)
 
 
 # === Another penalty ===

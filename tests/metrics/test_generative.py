@@ -61,6 +61,8 @@ def test_nearest_images_are_scipys():
     np.testing.assert_array_equal(indices, expected.argmin(1))
     np.testing.assert_allclose(distances, expected.min(1), rtol=1e-6)
     assert distances[2] == 0 and indices[2] == 5
+    black, white = np.zeros((1, 2, 2, 1), "uint8"), np.full((1, 2, 2, 1), 255)
+    assert nearest_images(black, white.astype("uint8"))[0] == 255
 
 
 @pytest.mark.parametrize("distance", [frechet_distance, precision_recall])

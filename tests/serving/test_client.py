@@ -43,6 +43,9 @@ def test_numbers_are_those_of_the_model(
     Image.new("RGB", (30, 20)).save(tmp_path / "large.png")
     shape = ["--size=16x16", "--colour=grey", "--model_version=1"]
     assert run("embed", tmp_path / "large.png", *shape)[0] == 0
+    # Of a file that the server reads, no client changes the size.
+    code, text = run("encode", tmp_path / "large.png", *shape)
+    assert code == 2 and "--pixels" in text
 
 
 def test_pictures_are_those_of_the_model(
