@@ -14,9 +14,9 @@ class CodeZeros(keras.callbacks.Callback):
 
     At the end of every epoch the model encodes some images, and the callback
     adds `zero_fraction/LAYER` to the logs, for every `ConvSparseCoding2D` that
-    was called, wherever it stands in the model. Layers of the same name have one
-    share, their mean. A layer whose codes are all 0
-    hands nothing on, and has no gradient: the callback warns of it once.
+    was called, wherever it stands in the model. Layers of the same name have
+    one share, their mean. A layer whose codes are all 0 hands nothing on, and
+    has no gradient: the callback warns of it once.
 
     Args:
         images: inputs of the model, some hundred.
