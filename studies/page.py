@@ -1,9 +1,9 @@
-"""Writes what the page of the studies, docs/results/README.md, has of rows.
+"""Writes what `PAGES` of the documentation have of the studies' rows.
 
     python studies/page.py
 
 A comment such as `<!-- quality cifar10 -->` names what stands below it, up to
-the next empty line: a table of a study, or one of `PARTS`. The rest of the page
+the next empty line: a table of a study, or one of `PARTS`. The rest of a page
 is written by hand.
 """
 
@@ -25,7 +25,8 @@ from studies.tables import markdown
 from studies.tables import rows_of
 from studies.verdicts import TITLES
 
-PAGE = pathlib.Path(__file__).parents[1] / "docs" / "results" / "README.md"
+DOCS = pathlib.Path(__file__).parents[1] / "docs"
+PAGES = DOCS / "results" / "README.md", DOCS / "options.md"
 # Where a row has a figure, and how it is written.
 FIGURES = {
     "labels": ("labels", "{}"),
@@ -42,7 +43,7 @@ FIGURES = {
 }
 WHOLE = ("weights", "steps", "seconds")
 IMAGES = "same class", "PSNR, dB", "5-NN", "Fréchet"
-# Columns of a study's tables; those of other studies are on other pages.
+# Columns of a study's tables; the published game has a page of its own.
 OF_STUDY = {
     "quality": (
         *("labels", "PSNR, dB", "Fréchet", "of samples", "same class", "5-NN"),
@@ -50,6 +51,8 @@ OF_STUDY = {
     ),
     "players": (*IMAGES, *WHOLE),
     "longer": (*IMAGES, "zeros", *WHOLE),
+    "front": (*IMAGES, "of samples", "nearest subspace", "zeros"),
+    "game": (*IMAGES, "zeros"),
     "time": (*IMAGES, "zeros", "steps", "seconds"),
     "features": (*IMAGES, "nearest subspace", "zeros", "seconds"),
 }
@@ -201,10 +204,12 @@ def page(table, text):
 
 
 def main():
-    text = page(Table(rows_of(TABLE)), PAGE.read_text())
-    with replacing(PAGE) as new:
-        new.write_text(text)
-    print(f"{PAGE}: {len(text.splitlines())} lines")
+    table = Table(rows_of(TABLE))
+    for path in PAGES:
+        text = page(table, path.read_text())
+        with replacing(path) as new:
+            new.write_text(text)
+        print(f"{path}: {len(text.splitlines())} lines")
 
 
 if __name__ == "__main__":

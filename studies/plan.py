@@ -212,7 +212,6 @@ def front():
 STEPS = {
     "digits": (100, 1000, 10000),
     "fashion_mnist": (2000, 4000, 16000),
-    "cifar10": (6000, 24000),
 }
 # Of the one with 256 features; the flag file has `WIDE_STEPS`.
 WIDE_STEPS = 5000

@@ -463,9 +463,10 @@ def test_claims_of_runs_that_are_missing_are_not_judged():
         assert verdicts.verdict(each, rows_of({}))[0] == verdicts.MISSING
 
 
-def test_page_is_that_of_its_rows():
+@pytest.mark.parametrize("path", page.PAGES, ids=["studies", "options"])
+def test_page_is_that_of_its_rows(path):
     """All that stands below its comments, which name every table once."""
-    written = page.PAGE.read_text()
+    written = path.read_text()
     assert page.page(judging.Table(stored_rows(TABLE)), written) == written
     emptied = re.sub(r"(<!-- .+ -->\n)(?:.+\n)*", r"\1", written)
     text = page.page(judging.Table(stored_rows(TABLE)), emptied)
@@ -516,6 +517,6 @@ def test_former_rows_stay_and_are_marked(tmp_path, row):
     kept = read_json(table, list)
     found = {each["name"]: each["key"] for each in kept}
     assert found == {second.name: second.key, other.name: "before"}
-    text = page.page(judging.Table(kept), page.PAGE.read_text())
+    text = page.page(judging.Table(kept), page.PAGES[0].read_text())
     assert rf"| {other.name}\* |" in text
     assert "1 of the 2 rows, those with an asterisk" in text
