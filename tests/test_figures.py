@@ -78,7 +78,7 @@ def test_convolutions_in_our_game():
     theirs = [best(name, "convolutions") for name in data]
     ours = [best(name, "CSC-CTRL") for name in data]
     (a, b), (c, d) = ([f"{same:.2f}" for same, _ in n] for n in (theirs, ours))
-    assert f"| convolutions: {a}, {b} | {c} (no sure lead), {d} |" in README
+    assert f"| convolutions: {a}, {b} | {c}, {d} |" in README
     (a, b), (c, d) = ([f"{psnr:.1f}" for _, psnr in n] for n in (theirs, ours))
     assert f"| convolutions: {a}, {b} dB | {c}, {d} dB |" in README
 
