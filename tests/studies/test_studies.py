@@ -465,12 +465,13 @@ def test_claims_of_runs_that_are_missing_are_not_judged():
 
 @pytest.mark.parametrize("path", page.PAGES, ids=["studies", "options"])
 def test_page_is_that_of_its_rows(path):
-    """All that stands below its comments, which name every table once."""
+    """All that stands below its comments, which is most of its tables."""
     written = path.read_text()
     assert page.page(judging.Table(stored_rows(TABLE)), written) == written
     emptied = re.sub(r"(<!-- .+ -->\n)(?:.+\n)*", r"\1", written)
     text = page.page(judging.Table(stored_rows(TABLE)), emptied)
-    assert text == written and emptied.count("|") < 20 < written.count("|-|")
+    assert text == written
+    assert 2 * emptied.count("|\n") < written.count("|\n")
 
 
 @pytest.mark.parametrize(
