@@ -1,12 +1,14 @@
-"""Writes what `PAGES` of the documentation have of the studies' rows.
+"""Writes what pages and cards have of the studies' rows.
 
     python studies/page.py
 
-A comment such as `<!-- quality cifar10 -->` names what stands below it, up to
-the next empty line: a table of a study, or one of `PARTS`. The rest of a page
-is written by hand.
+In `PAGES` of the documentation a comment such as `<!-- quality cifar10 -->`
+names what stands below it, up to the next empty line: a table of a study, or
+one of `PARTS`. The rest of a page is written by hand. The cards of the models
+in `CURVES` get a section, `LENGTHS`.
 """
 
+import json
 import pathlib
 import re
 import statistics
@@ -15,7 +17,13 @@ from keras_csc_cli import command_line
 
 import numpy as np
 
+from keras_csc.export.card import CARD
+from keras_csc.export.card import model_card
 from keras_csc.files import replacing
+from keras_csc.models import ClosedLoopAutoencoder
+from keras_csc.models import presets
+from keras_csc.presets.folder import CARD_FILE
+from keras_csc.presets.folder import METADATA_FILE
 from studies import plan
 from studies import verdicts
 from studies.judging import Table
@@ -56,6 +64,19 @@ OF_STUDY = {
     "time": (*IMAGES, "zeros", "steps", "seconds"),
     "features": (*IMAGES, "nearest subspace", "zeros", "seconds"),
 }
+# Trained models, their data, and how the names of their runs begin.
+CURVES = {
+    "csc_ctrl_digits": ("digits", ""),
+    "csc_ctrl_fashion_mnist": ("fashion_mnist", ""),
+    "csc_ctrl_cifar10": ("cifar10", "256 features, "),
+    "csc_ctrl_cifar10_unlabelled": ("cifar10", "256 features without labels, "),
+}
+LENGTHS = "fewer and more steps"  # title of the section
+ABOUT_LENGTHS = (
+    "Other trainings by the same flag file. The learning rate falls to 0 at "
+    "the last step of each. 5-NN is by at most 5,000 training images. Seconds "
+    "are of one core beside other work."
+)
 # The first seed searches for rates: the page has what played with others, too.
 SEARCH = "players"
 
@@ -123,6 +144,18 @@ def table_of_study(name, data, table):
     if name == SEARCH:
         names = [n for n in names if len(table.of(data, n)) > 1]
     return table_of(data, OF_STUDY[name], names, table)
+
+
+def lengths(model, table):
+    """The section of a model's card on trainings of other lengths."""
+    data, beginning = CURVES[model]
+    names = [
+        run.name
+        for run in plan.time()
+        if run.data == data and run.name.startswith(beginning)
+    ]
+    rows = table_of(data, OF_STUDY["time"], names, table)
+    return f"{ABOUT_LENGTHS}\n\n{rows}"
 
 
 # === Parts of the page ===
@@ -203,6 +236,23 @@ def page(table, text):
     return re.sub(r"(<!-- (.+) -->)\n(?:.+\n)*", anew, text)
 
 
+def write_card(name, table):
+    """Writes the section into a card, as data and as text."""
+    folder = presets.TRAINED / name
+    metadata = json.loads((folder / METADATA_FILE).read_text())
+    card = metadata[CARD]
+    licence = card.pop("licence")  # stays the last section
+    card |= {LENGTHS: lengths(name, table), "licence": licence}
+    model = ClosedLoopAutoencoder.from_preset(name)
+    text = model_card(model, name, None, {}, card)
+    for file, content in (
+        (METADATA_FILE, json.dumps(metadata, indent=2) + "\n"),
+        (CARD_FILE, text),
+    ):
+        with replacing(folder / file) as new:
+            new.write_text(content, encoding="utf-8")
+
+
 def main():
     table = Table(rows_of(TABLE))
     for path in PAGES:
@@ -210,6 +260,8 @@ def main():
         with replacing(path) as new:
             new.write_text(text)
         print(f"{path}: {len(text.splitlines())} lines")
+    for name in CURVES:
+        write_card(name, table)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ import tensorflow as tf
 from keras_csc.losses import Loop
 from keras_csc.losses import TranscriptionGame
 from keras_csc.models import EncoderOutput
+from keras_csc.models import presets
 from keras_csc.pixels import from_pixels
 from studies import baselines
 from studies import components
@@ -472,6 +473,20 @@ def test_page_is_that_of_its_rows(path):
     text = page.page(judging.Table(stored_rows(TABLE)), emptied)
     assert text == written
     assert 2 * emptied.count("|\n") < written.count("|\n")
+
+
+@pytest.mark.parametrize("name", page.CURVES)
+def test_cards_have_curves_of_their_rows(name):
+    """As data; tests/models/test_trained.py compares the text with the data."""
+    card = presets.find(name).metadata["card"]
+    assert card[page.LENGTHS] == page.lengths(
+        name, judging.Table(stored_rows(TABLE))
+    )
+    # The training of the card itself is one of the rows.
+    assert re.search(
+        rf"\| ([^|]*, )?{card['recipe']['steps']:,} steps \|",
+        card[page.LENGTHS],
+    )
 
 
 @pytest.mark.parametrize(
