@@ -15,7 +15,7 @@ from keras_csc.models import presets
 from keras_csc.pixels import from_pixels
 
 ROOT = pathlib.Path(__file__).parents[2]
-MOST_BYTES = 24e6
+MOST_BYTES = 32e6
 NAMES = presets.trained_names()
 # A model of vectors and one of maps; the others are alike.
 SERVED = ("csc_ctrl_digits", "csc_ctrl_photographs")
