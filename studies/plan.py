@@ -81,7 +81,8 @@ def quality():
 
 PLAYERS = (OURS, CONV)
 PLAYERS_MINUTES = {"digits": 1, "fashion_mnist": 2, "cifar10": 2}
-OWN_RATES = {"digits": 0.01, "fashion_mnist": 0.03, "cifar10": 0.03}  # flag files'
+# Of the flag files.
+OWN_RATES = {"digits": 0.01, "fashion_mnist": 0.03, "cifar10": 0.03}
 # So many that neither network is best at the end of its search.
 LEARNING_RATES = {
     "digits": (0.1, 0.03, 0.01, 0.003, 0.001, 0.0003),
