@@ -130,7 +130,7 @@ LONGER_RATES = {
     OURS: (0.01, 0.003, 0.001),
     CONV: (0.01, 0.003, 0.001, 0.0003),
 }
-BEST_LONGER = {OURS: 0.003, CONV: 0.001}  # of the rates that were run
+BEST_LONGER = {OURS: 0.003, CONV: 0.0003}  # of the rates that were run
 
 
 def long_player(name, rate, seed=0):
