@@ -65,8 +65,8 @@ def test_convolutions_in_our_game():
     def best(data, beginning, minutes=2):
         runs = collections.defaultdict(list)
         for row in rows:
-            equal = f"--minutes={minutes}-" in row["key"] and "same_class" in row
-            if equal and row["data"] == data:
+            equal = f"--minutes={minutes}-" in row["key"]
+            if equal and "same_class" in row and row["data"] == data:
                 runs[row["name"]].append((row["same_class"], row["psnr"]))
         return max(
             tuple(sum(values) / 3 for values in zip(*seeds))
