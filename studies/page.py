@@ -68,7 +68,7 @@ OF_STUDY = {
 CURVES = {
     "csc_ctrl_digits": ("digits", ""),
     "csc_ctrl_fashion_mnist": ("fashion_mnist", ""),
-    "csc_ctrl_cifar10": ("cifar10", "256 features, "),
+    "csc_ctrl_cifar10": ("cifar10", "384 features, "),
     "csc_ctrl_cifar10_unlabelled": ("cifar10", "256 features without labels, "),
 }
 LENGTHS = "fewer and more steps"  # title of the section

@@ -225,13 +225,15 @@ STEPS = {
 # Of the one with 256 features; the flag file has `WIDE_STEPS`.
 WIDE_STEPS = 5000
 STEPS_OF_WIDE = (300, 1250, WIDE_STEPS, 20000)
+# Of the one with 384 features, which has the last.
+STEPS_OF_WIDER = (625, 2500, 10000)
 # The same without labels; the flag file has the second.
 STEPS_WITHOUT_LABELS = (600, 2500, 10000)
 
 
-def wide(steps, seed=0, file="cifar10_256", about=""):
-    """A run of CIFAR-10 with 256 features."""
-    name = f"256 features{about}, {steps:,} steps"
+def wide(steps, seed=0, file="cifar10_256", about="256 features"):
+    """A run of CIFAR-10 with more features than its flag file has."""
+    name = f"{about}, {steps:,} steps"
     flags = flag_file(file), f"--steps={steps}"
     return Run(name, "cifar10", "closed_loop", flags, seed)
 
@@ -243,8 +245,11 @@ def time():
             flags = flag_file(data), f"--steps={steps}"
             yield Run(f"{steps:,} steps", data, "closed_loop", flags)
     yield from map(wide, STEPS_OF_WIDE)
+    for steps in STEPS_OF_WIDER:
+        yield wide(steps, file="cifar10_384", about="384 features")
+    about = "256 features without labels"
     for steps in STEPS_WITHOUT_LABELS:
-        yield wide(steps, file="cifar10_unlabelled", about=" without labels")
+        yield wide(steps, file="cifar10_unlabelled", about=about)
 
 
 def features():

@@ -26,7 +26,7 @@ COMMANDS = others.COMMANDS
 # Flag files that are not named as their architectures.
 SHARED = (
     *("shared", "published", "fine_tune"),
-    *("cifar10_256", "cifar10_unlabelled", "imagenet64"),
+    *("cifar10_256", "cifar10_384", "cifar10_unlabelled", "imagenet64"),
 )
 FLAG_FILES = sorted(
     path
