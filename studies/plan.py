@@ -253,9 +253,10 @@ def time():
 
 
 def features():
-    """256 features with the rate reduction and without it, for three seeds."""
-    for seed in SEEDS:
-        run = wide(WIDE_STEPS, seed)
+    """With the rate reduction and without it; 256 features for three seeds."""
+    steps = STEPS_OF_WIDER[-1]
+    wider = wide(steps, file="cifar10_384", about="384 features")
+    for run in (*(wide(WIDE_STEPS, seed) for seed in SEEDS), wider):
         yield run
         yield run._replace(
             name=f"{run.name}, {NO_RATE}", flags=(*run.flags, *parts(""))
