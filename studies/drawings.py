@@ -88,7 +88,7 @@ def regenerated(subfigure, data_dir):
     source = data.open_dataset("cifar10", "test", (32, 32, 3), data_dir)
     images = from_pixels(data.load_arrays(source, IMAGES)[0])
     subfigure.suptitle(
-        "Images, and what is drawn from 256 numbers of each", x=0.01, ha="left"
+        "Images, and what is drawn from 384 numbers of each", x=0.01, ha="left"
     )
     rows = subfigure.subplots(2, IMAGES)
     for panels, row in zip(rows, (images, model.reconstruct(images))):

@@ -54,7 +54,7 @@ def test_regenerations():
     pca = ", ".join(f"{card['psnr_of']['pca']:.1f}" for card in cards)
     ours = ", ".join(f"{card['psnr']:.1f}" for card in cards)
     assert (
-        f": 128 and 256 numbers | PSNR | PCA: {pca} dB | {ours} dB |" in README
+        f": 128 and 384 numbers | PSNR | PCA: {pca} dB | {ours} dB |" in README
     )
 
 
