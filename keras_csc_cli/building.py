@@ -272,7 +272,8 @@ def check_metrics(names, splits, model, split="test", limit=MOST_IMAGES):
     if {"classes", "classifier"} & set(names) and classes < 2:
         raise UsageError(
             "--metrics=classes and --metrics=classifier need labels of two "
-            f"classes or more, and {splits.dataset!r} has {classes or 'none'}."
+            f"classes or more, and {splits.dataset!r} has {classes or 'none'}. "
+            "Give other --metrics, such as images."
         )
     if "samples" in names and model.encoder.features != "vector":
         raise UsageError(
