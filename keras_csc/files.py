@@ -10,6 +10,7 @@ import secrets
 import shutil
 import stat
 import tempfile
+import zipfile
 
 MOST_NAME = 255  # bytes, of the names of files
 
@@ -100,3 +101,13 @@ def digest(path):
     """Hexadecimal SHA-256 of a file."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def check_archive(path):
+    """Raises `BadZipFile` for a zip file, as `.keras` is, that is damaged.
+
+    From Python 3.13 on Keras reads weights without their check sums.
+    """
+    with zipfile.ZipFile(path) as archive:
+        if name := archive.testzip():
+            raise zipfile.BadZipFile(f"{name} is damaged.")

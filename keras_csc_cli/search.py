@@ -15,6 +15,7 @@ from keras_csc.data.image_files import printable
 from keras_csc.data.image_files import read_pixels
 from keras_csc.data.images import shaped
 from keras_csc.features import SparseFeatures
+from keras_csc.files import check_archive
 from keras_csc.files import replacing
 from keras_csc.models import ClosedLoopAutoencoder
 from keras_csc.pixels import from_pixels
@@ -72,6 +73,7 @@ def _opened(preset):
 def _of_sort(preset):
     """The features of a file that `sort` wrote."""
     with contextlib.suppress(Exception):  # of what a file may hold
+        check_archive(preset)
         model = keras.saving.load_model(preset)
         model = model.layers[0] if model.layers else model
         if isinstance(model, SparseFeatures):

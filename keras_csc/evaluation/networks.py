@@ -9,6 +9,7 @@ from keras import layers
 from keras import ops
 
 from keras_csc.evaluation.passes import by_batches
+from keras_csc.files import check_archive
 from keras_csc.files import digest
 
 
@@ -176,6 +177,7 @@ def classifier_extractor(path):
         ValueError: if the file does not hold an `ImageClassifier`.
     """
     try:
+        check_archive(path)
         classifier = keras.saving.load_model(path, compile=False)
     except (
         *(OSError, KeyError, TypeError, ValueError),

@@ -68,12 +68,14 @@ def test_batches_and_floats_change_nothing(saved):
     np.testing.assert_allclose(parts, whole, rtol=1e-4, atol=1e-5)
 
 
-def test_bad_classifiers(tmp_path):
+def test_bad_classifiers(saved, tmp_path):
     other = tmp_path / "other.keras"
     keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]).save(other)
     with pytest.raises(ValueError, match="ImageClassifier.*Sequential"):
         classifier_extractor(other)
-    for damaged in (b"rubbish", other.read_bytes()[:-100]):
+    flipped = bytearray(saved[1].read_bytes())
+    flipped[len(flipped) // 2] ^= 1
+    for damaged in (b"rubbish", other.read_bytes()[:-100], flipped):
         other.write_bytes(damaged)
         with pytest.raises(ValueError, match="other.keras is not the file of"):
             classifier_extractor(other)
