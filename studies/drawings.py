@@ -87,9 +87,9 @@ def regenerated(subfigure, data_dir):
     model = ClosedLoopAutoencoder.from_preset("csc_ctrl_cifar10")
     source = data.open_dataset("cifar10", "test", (32, 32, 3), data_dir)
     images = from_pixels(data.load_arrays(source, IMAGES)[0])
-    subfigure.suptitle(
-        "Images, and what is drawn from 384 numbers of each", x=0.01, ha="left"
-    )
+    numbers = model.encoder.feature_dim
+    title = f"Images, and what is drawn from {numbers} numbers of each"
+    subfigure.suptitle(title, x=0.01, ha="left")
     rows = subfigure.subplots(2, IMAGES)
     for panels, row in zip(rows, (images, model.reconstruct(images))):
         for axes, image in zip(panels, np.asarray(row)):

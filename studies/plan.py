@@ -225,14 +225,14 @@ STEPS = {
 # Of the one with 256 features; the flag file has `WIDE_STEPS`.
 WIDE_STEPS = 5000
 STEPS_OF_WIDE = (300, 1250, WIDE_STEPS, 20000)
-# Of the one with 384 features, which has the last.
-STEPS_OF_WIDER = (625, 2500, 10000)
 # The same without labels; the flag file has the second.
 STEPS_WITHOUT_LABELS = (600, 2500, 10000)
+# Of the one with 384 features, which has the last.
+STEPS_OF_WIDER = (625, 2500, 10000)
 
 
 def wide(steps, seed=0, file="cifar10_256", about="256 features"):
-    """A run of CIFAR-10 with more features than its flag file has."""
+    """A run of CIFAR-10 with 256 features or more."""
     name = f"{about}, {steps:,} steps"
     flags = flag_file(file), f"--steps={steps}"
     return Run(name, "cifar10", "closed_loop", flags, seed)
