@@ -5,6 +5,7 @@ from keras import ops
 
 from keras_csc import constraints
 from keras_csc.layers.dictionary_layer import DictionaryLayer
+from keras_csc.layers.dictionary_layer import check_built
 from keras_csc.layers.sparsity import Sparsity
 from keras_csc.ops import analysis_size
 from keras_csc.ops import frame_bound
@@ -176,7 +177,12 @@ class ConvSparseCoding2D(DictionaryLayer):
 
         It is the stored `operator_norm`, a constant, for `training=False`, for
         frozen atoms, and for tight frames, which all have the same.
+
+        Raises:
+            ValueError: before the layer is built, as in all methods that use
+                the atoms.
         """
+        check_built(self)
         if self._is_stored(training):
             return at_least_float32(self.operator_norm)
         return self._bound()
@@ -197,7 +203,8 @@ class ConvSparseCoding2D(DictionaryLayer):
         Args:
             training: bool, as in `frame_bound`.
         """
-        return at_least_float32(self.kernel) / self.frame_bound(training)
+        bound = self.frame_bound(training)
+        return at_least_float32(self.kernel) / bound
 
     def update_operator_norm(self):
         """Stores the bound of `λmax(AᵀA)` of the dictionary as it is."""

@@ -3,6 +3,7 @@ import numpy as np
 
 from keras_csc.layers.conv_sparse_coding import ConvSparseCoding2D
 from keras_csc.layers.dictionary_layer import DictionaryLayer
+from keras_csc.layers.dictionary_layer import check_built
 from keras_csc.ops import synthesis
 from keras_csc.ops import synthesis_size
 from keras_csc.ops.sizes import check_code_size
@@ -103,6 +104,7 @@ class ConvSparseDecoding2D(DictionaryLayer):
         if self._coding_layer() is None:
             self._kernel = self.add_dictionary(self.channels, filters)
         else:
+            check_built(self._coding_layer())
             self.channels = self.kernel.shape[2]
 
     @property

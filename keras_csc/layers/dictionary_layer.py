@@ -60,8 +60,10 @@ class DictionaryLayer(keras.layers.Layer):
                 dictionary is one near them that satisfies the constraint.
 
         Raises:
-            ValueError: for atoms of another shape, or with NaN or infinity.
+            ValueError: for atoms of another shape, or with NaN or infinity,
+                and before the layer is built.
         """
+        check_built(self)
         atoms = ops.convert_to_tensor(atoms, self.kernel.dtype)
         check_finite("atoms", ops.convert_to_numpy(atoms))
         self.kernel.assign(constraints.satisfied(self.kernel_constraint, atoms))
@@ -79,3 +81,12 @@ class DictionaryLayer(keras.layers.Layer):
                 self.kernel_constraint
             ),
         }
+
+
+def check_built(layer):
+    """Raises a `ValueError` for a layer that has no atoms yet."""
+    if not layer.built:
+        raise ValueError(
+            f"The layer {layer.name} has no atoms yet: build it first, by a "
+            "call on its input or by `build(input_shape)`."
+        )

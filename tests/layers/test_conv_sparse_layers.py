@@ -433,6 +433,25 @@ def test_atoms_of_other_layers_are_refused(coding):
         ConvSparseDecoding2D(coding_layer=coding)
 
 
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda layer: layer.solve(images()),
+        lambda layer: layer.synthesize(np.zeros((1, 8, 8, 4))),
+        lambda layer: layer.objective(images(), np.zeros((1, 8, 8, 4))),
+        lambda layer: layer.dictionary(),
+        lambda layer: layer.set_dictionary(np.zeros((3, 3, 2, 4))),
+        lambda layer: ConvSparseDecoding2D(coding_layer=layer)(
+            np.zeros((1, 8, 8, 4))
+        ),
+    ],
+    ids=["solve", "synthesize", "objective", "dictionary", "set", "draw"],
+)
+def test_layer_without_atoms_says_so(use):
+    with pytest.raises(ValueError, match="no atoms yet: build it first"):
+        use(ConvSparseCoding2D(4, 3))
+
+
 # === Another penalty ===
 
 
