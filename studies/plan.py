@@ -172,8 +172,9 @@ TERMS = {
     "without the stages' own errors": ("--game=residual=0",),
     "without memory": ("--game=memory=0",),
 }
+REAL_ALONE = "ΔR(Z given y) alone"
 OPTIONS = {
-    "ΔR(Z given y) alone": parts("real"),
+    REAL_ALONE: parts("real"),
     "batches of 256 without memory": (*OF_BATCHES, "--game=memory=0"),
     "alternating steps": ("--learning_rate=0.03,0.03",),
     "Adam": ("--optimizer=adam", f"--learning_rate={ADAM_RATE}"),
@@ -253,14 +254,24 @@ def time():
 
 
 def features():
-    """With the rate reduction and without it; 256 features for three seeds."""
+    """With the rate reduction and without it; 256 features for three seeds.
+
+    These also play with its part of real images alone, in which the decoder has
+    no part.
+    """
+
+    def changed(run, name, some):
+        flags = *run.flags, *parts(some)
+        return run._replace(name=f"{run.name}, {name}", flags=flags)
+
+    for run in (wide(WIDE_STEPS, seed) for seed in SEEDS):
+        yield run
+        yield changed(run, NO_RATE, "")
+        yield changed(run, REAL_ALONE, "real")
     steps = STEPS_OF_WIDER[-1]
     wider = wide(steps, file="cifar10_384", about="384 features")
-    for run in (*(wide(WIDE_STEPS, seed) for seed in SEEDS), wider):
-        yield run
-        yield run._replace(
-            name=f"{run.name}, {NO_RATE}", flags=(*run.flags, *parts(""))
-        )
+    yield wider
+    yield changed(wider, NO_RATE, "")
 
 
 # === The published game ===
