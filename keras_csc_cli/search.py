@@ -31,7 +31,7 @@ def embed(options):
     output = check_output(options.output, MARK, "a file of embed")
     model, shape = _opened(options.preset)
     files = _files(options.data_dir)
-    vectors = _vectors(model, files, shape)
+    vectors, files = _vectors(model, files, shape)
     names = [str(file.relative_to(options.data_dir)) for file in files]
     output.parent.mkdir(parents=True, exist_ok=True)
     # An open file: to a path that does not end so, NumPy would append `.npz`.
@@ -47,11 +47,12 @@ def search(options):
     """
     model, shape = _opened(options.preset)
     files, image = _files(options.data_dir), pathlib.Path(options.image)
-    query = _vectors(model, [image], shape)[0]
+    (query,), _ = _vectors(model, [image], shape, refuse=_stop)
     files = [file for file in files if not file.samefile(image)]
     if not files:
         raise UsageError(f"--data_dir={options.data_dir} has no other images.")
-    cosines = _vectors(model, files, shape) @ query
+    vectors, files = _vectors(model, files, shape)
+    cosines = vectors @ query
     for row in np.argsort(-cosines)[: options.count]:
         print(f"{cosines[row]:.3f}  {printable(files[row])}")
 
@@ -96,18 +97,28 @@ def _files(folder):
     return files
 
 
-def _vectors(model, files, shape):
-    found, progress = [], Progress("Reading pictures", len(files))
+def _vectors(model, files, shape, refuse=say):
+    """Vectors of the files that are images, and these files.
+
+    `refuse` is told of the others.
+    """
+    vectors, whole = [], []
+    progress = Progress("Reading pictures", len(files))
     for start in range(0, len(files), BATCH):
-        batch = files[start : start + BATCH]
-        images = np.stack([_read(file, shape) for file in batch])
-        found.append(np.asarray(model.embed(from_pixels(images))))
+        batch, images = files[start : start + BATCH], []
+        for file in batch:
+            try:
+                images.append(np.asarray(shaped(read_pixels(str(file)), shape)))
+                whole.append(file)
+            except ValueError as error:
+                refuse(f"{printable(file)} is no image: {error}")
+        if images:
+            vectors.append(np.asarray(model.embed(from_pixels(images))))
         progress.advance(len(batch))
-    return np.concatenate(found)
+    if not whole:
+        raise UsageError("None of the files is an image.")
+    return np.concatenate(vectors), whole
 
 
-def _read(file, shape):
-    try:
-        return np.asarray(shaped(read_pixels(str(file)), shape))
-    except ValueError as error:
-        raise UsageError(f"{file} is no image: {error}") from error
+def _stop(text):
+    raise UsageError(text)

@@ -84,6 +84,29 @@ def test_names_are_printed_in_one_line_each(of_sort, capsys, tmp_path):
     assert lines[1].endswith(r"/c\x1b[31md.png")
 
 
+def test_files_that_are_no_images_are_left_out_and_named(
+    of_sort, capsys, tmp_path
+):
+    names = ["a.png", "b.png", "c.png"]
+    folder = runs.write_pictures(tmp_path / "pictures", names)
+    (folder / "b.png").write_text("no image")
+    output = tmp_path / "vectors.npz"
+    given = {"data_dir": folder, "preset": of_sort}
+    search.embed(runs.given("embed", output=output, **given))
+    said = capsys.readouterr()
+    assert "b.png is no image" in said.err and "Vectors of 2" in said.out
+    with np.load(output) as found:
+        assert found["files"].tolist() == ["a.png", "c.png"]
+    search.search(runs.given("search", image=folder / "a.png", **given))
+    said = capsys.readouterr()
+    assert "b.png is no image" in said.err
+    assert said.out.count("\n") == 1 and "c.png" in said.out
+    for name in names:
+        (folder / name).write_text("no image")
+    with pytest.raises(UsageError, match="None of the files is an image"):
+        search.embed(runs.given("embed", output=output, **given))
+
+
 def test_mistakes_are_named(folder, of_sort, tmp_path):
     (tmp_path / "empty").mkdir()
     alone = runs.write_pictures(tmp_path / "alone", ["a.png"])
